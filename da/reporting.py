@@ -1,0 +1,85 @@
+"""What a run tells its user on the terminal: progress while it runs, times and memory at the end."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from da.config import Experiment
+
+LINE_SHARE = 0.1
+"""Where the output is no terminal, a line is printed for every tenth of the run."""
+
+
+class RunProgress:
+    """Progress with the time left: a bar on a terminal, a few lines elsewhere (mpirun's pipes, log files).
+
+    Parameters
+    ----------
+    console : Console
+    enabled : bool
+        On rank 0 only.
+    """
+
+    def __init__(self, console: Console, *, enabled: bool) -> None:
+        self._console, self._enabled = console, enabled
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._began = time.perf_counter()
+        self._next_line = LINE_SHARE
+
+    def __enter__(self) -> RunProgress:
+        if self._enabled and self._console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:3.0f} %"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=self._console)
+            self._task = self._bar.add_task("preparing", total=None)
+            self._bar.start()
+        elif self._enabled:
+            self._console.print("preparing: indices, tracks, step one, initial states")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        """Show that ``done`` of ``total`` steps are done, the latest being ``text``."""
+        if done == 1:
+            self._began = time.perf_counter()
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, description=text)
+        elif done / total >= self._next_line or done == total:
+            elapsed = time.perf_counter() - self._began
+            left = elapsed * (total - done) / max(done - 1, 1)
+            self._console.print(f"{100 * done // total:3d} %  {text}  elapsed {elapsed:.0f} s, about {left:.0f} s left")
+            self._next_line = done / total + LINE_SHARE
+
+
+def print_run_summary(console: Console, experiment: Experiment, provenance: dict[str, Any], seconds: float) -> None:
+    """Print times per phase, memory per rank and where the results are."""
+    name = experiment.experiment.name
+    table = Table(title=f"{name}: {experiment.ensemble.members} members on {provenance['ranks']} ranks")
+    table.add_column("phase")
+    table.add_column("wall time [s]", justify="right")
+    for phase, elapsed in provenance["phase_seconds"].items():
+        table.add_row(phase, f"{elapsed:.1f}")
+    table.add_row("everything", f"{seconds:.1f}", style="bold")
+    console.print(table)
+    memory = ", ".join(f"{size / 2**20:.0f}" for size in provenance["peak_memory_bytes"])
+    console.print(f"peak memory per rank [MiB]: {memory}")
+    folder = experiment.experiment.output_folder
+    console.print(f"results: {folder}   evaluate them with: python -m da evaluate {folder}", soft_wrap=True)

@@ -1,0 +1,312 @@
+"""Results on disk: CF netCDF, step by step, in a folder that gets its final name only when it is complete.
+
+While a run is under way its folder is called ``<name>.partial``; a run that fails leaves it under that name, so that no
+later command takes it for whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from netCDF4 import Dataset
+from numpy.typing import NDArray
+
+from da.analysis import AnalysisDiagnostics
+from da.errors import ThermodaError
+from da.model import StateGrid
+from da.moments import EnsembleMoments
+
+FloatArray = NDArray[np.float64]
+
+PARTIAL_SUFFIX = ".partial"
+CONVENTIONS = "CF-1.11"
+TIME_UNITS = "seconds since 1970-01-01 00:00:00"
+SIGNIFICANT_DIGITS = 5
+"""Digits kept of stored means and spreads: a relative error below 1e-5, far below any spread."""
+
+
+@dataclass(frozen=True)
+class StoredField:
+    """How one quantity appears in a file.
+
+    Parameters
+    ----------
+    units, long_name : str
+    standard_name : str
+        From the CF table, or empty.
+    dimensions : tuple of str
+        Without time.
+    """
+
+    units: str
+    long_name: str
+    standard_name: str = ""
+    dimensions: tuple[str, ...] = ("level", "lat", "lon")
+
+
+STORED_FIELDS = {
+    "density": StoredField("kg m-3", "mass density of O, O2, He and N2"),
+    "height": StoredField("m", "geometric height of the mid-levels", "height_above_reference_ellipsoid"),
+    "temperature": StoredField("K", "neutral temperature", "air_temperature"),
+    "mass_fraction_O": StoredField("1", "mass fraction of atomic oxygen"),
+    "mass_fraction_O2": StoredField("1", "mass fraction of molecular oxygen"),
+    "mass_fraction_He": StoredField("1", "mass fraction of helium"),
+    "data_grid_density": StoredField(
+        "kg m-3", "total mass density on the data grid", "air_density", ("altitude", "data_lat", "data_lon")
+    ),
+}
+
+
+@dataclass(frozen=True)
+class OutputAxes:
+    """Coordinates of the stored fields.
+
+    Parameters
+    ----------
+    state : StateGrid
+    altitude_km, latitude, longitude : array
+        Of the data grid.
+    """
+
+    state: StateGrid
+    altitude_km: FloatArray
+    latitude: FloatArray
+    longitude: FloatArray
+
+
+def _write_axis(file: Dataset, name: str, values: FloatArray, attributes: Mapping[str, str]) -> None:
+    file.createDimension(name, values.size)
+    variable = file.createVariable(name, "f8", (name,))
+    variable[:] = values
+    variable.setncatts(dict(attributes))
+
+
+def _write_time(file: Dataset) -> None:
+    file.createDimension("time", None)
+    variable = file.createVariable("time", "f8", ("time",))
+    variable.setncatts(
+        {"units": TIME_UNITS, "calendar": "standard", "standard_name": "time", "axis": "T", "long_name": "time (UTC)"}
+    )
+
+
+def seconds_since_epoch(time: np.datetime64) -> float:
+    """Return a time in the units of the files."""
+    return float((time - np.datetime64("1970-01-01", "ns")) / np.timedelta64(1, "s"))
+
+
+class EnsembleFile:
+    """One netCDF file of ensemble means and spreads, a record per time, flushed after each.
+
+    Parameters
+    ----------
+    path : Path
+    axes : OutputAxes
+    fields : tuple of str
+        Keys of :data:`STORED_FIELDS`.
+    attributes : dict
+        Global attributes.
+    """
+
+    def __init__(self, path: Path, axes: OutputAxes, fields: tuple[str, ...], attributes: Mapping[str, Any]) -> None:
+        self._file = Dataset(path, "w", format="NETCDF4")
+        self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
+        _write_time(self._file)
+        grid = axes.state
+        _write_axis(
+            self._file,
+            "level",
+            grid.level,
+            {"units": "1", "axis": "Z", "positive": "up", "long_name": "zp = ln(p0/p) of the mid-levels, p0 = 5e-5 Pa"},
+        )
+        latitude = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"}
+        longitude = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
+        _write_axis(self._file, "lat", grid.latitude, latitude | {"axis": "Y"})
+        _write_axis(self._file, "lon", grid.longitude, longitude | {"axis": "X"})
+        if "data_grid_density" in fields:
+            altitude = {"units": "km", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}
+            _write_axis(self._file, "altitude", axes.altitude_km, altitude | {"long_name": "altitude of the data grid"})
+            _write_axis(self._file, "data_lat", axes.latitude, latitude | {"long_name": "latitude of the data grid"})
+            _write_axis(self._file, "data_lon", axes.longitude, longitude | {"long_name": "longitude of the data grid"})
+        for name in fields:
+            self._create(name, "", STORED_FIELDS[name])
+            if name != "height":
+                self._create(f"{name}_spread", " (ensemble standard deviation)", STORED_FIELDS[name])
+
+    def _create(self, name: str, suffix: str, stored: StoredField) -> None:
+        is_height = name == "height"
+        variable = self._file.createVariable(
+            name,
+            "f4",
+            ("time", *stored.dimensions),
+            compression="zstd",
+            complevel=1,
+            chunksizes=(1, *(len(self._file.dimensions[axis]) for axis in stored.dimensions)),
+            quantize_mode=None if is_height else "GranularBitRound",
+            significant_digits=None if is_height else SIGNIFICANT_DIGITS,
+        )
+        kind = suffix or ("" if name.endswith("_spread") else " (ensemble mean)")
+        variable.setncatts({"units": stored.units, "long_name": stored.long_name + kind, "cell_methods": "time: point"})
+        if stored.standard_name and not suffix:
+            variable.standard_name = stored.standard_name
+
+    def append(self, time: np.datetime64, moments: Mapping[str, EnsembleMoments]) -> None:
+        """Write the record of one time."""
+        record = len(self._file.dimensions["time"])
+        for name, field in moments.items():
+            self._file.variables[name][record] = field.mean
+            if name != "height":
+                self._file.variables[f"{name}_spread"][record] = field.spread
+        self._file.variables["time"][record] = seconds_since_epoch(time)
+        self._file.sync()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class ObservationFile:
+    """Observations and their ensemble counterparts, a record per analysis."""
+
+    VARIABLES = {
+        "density": "observed (or pseudo-observed) mass density",
+        "error_standard_deviation": "observation error standard deviation",
+        "forecast_mean": "ensemble mean of H(x) before the analysis",
+        "forecast_spread": "ensemble standard deviation of H(x) before the analysis",
+        "analysis_mean": "ensemble mean of H(x) after the analysis",
+        "analysis_spread": "ensemble standard deviation of H(x) after the analysis",
+    }
+
+    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
+        self._file = Dataset(path, "w", format="NETCDF4")
+        self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
+        _write_time(self._file)
+        self._file.createDimension("sub_domain", None)
+        self._file.createDimension("observation", None)
+
+    def append(self, diagnostics: AnalysisDiagnostics) -> None:
+        """Write the record of one analysis."""
+        batch = diagnostics.batch
+        if "density" not in self._file.variables:
+            self._create()
+        record = len(self._file.dimensions["time"])
+        before, after = EnsembleMoments.of(diagnostics.forecast), EnsembleMoments.of(diagnostics.analysis)
+        columns = {
+            "density": batch.values,
+            "error_standard_deviation": batch.error_standard_deviation,
+            "forecast_mean": before.mean,
+            "forecast_spread": before.spread,
+            "analysis_mean": after.mean,
+            "analysis_spread": after.spread,
+            "latitude": batch.latitude,
+            "longitude": batch.longitude,
+            "altitude": batch.altitude_km,
+            "local_observations": diagnostics.local_observations,
+        }
+        for name, values in columns.items():
+            self._file.variables[name][record, : values.size] = values
+        self._file.variables["constraint_hits"][record] = sum(diagnostics.constraint_hits.values())
+        self._file.variables["time"][record] = seconds_since_epoch(batch.time)
+        self._file.sync()
+
+    def _create(self) -> None:
+        along = ("time", "observation")
+        for name, long_name in self.VARIABLES.items():
+            self._variable(name, "f8", along, "kg m-3", long_name)
+        self._variable("latitude", "f8", along, "degrees_north", "latitude")
+        self._variable("longitude", "f8", along, "degrees_east", "longitude")
+        self._variable("altitude", "f8", along, "km", "altitude")
+        self._variable("local_observations", "i4", ("time", "sub_domain"), "1", "number of local observations")
+        self._variable("constraint_hits", "i8", ("time",), "1", "values changed by the constraints, over all members")
+
+    def _variable(self, name: str, kind: str, dimensions: tuple[str, ...], units: str, long_name: str) -> None:
+        variable = self._file.createVariable(name, kind, dimensions, compression="zlib", complevel=1)
+        variable.setncatts({"units": units, "long_name": long_name})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class RunFolder:
+    """The folder of a run, under its partial name until :meth:`complete`; used on rank 0 only.
+
+    Parameters
+    ----------
+    final : Path
+        Name of the complete run.
+    overwrite : bool
+        Replace an earlier run of that name when this one is complete.
+
+    Raises
+    ------
+    ThermodaError
+        If a run of that name exists and may not be replaced, or another run is writing there.
+    """
+
+    def __init__(self, final: Path, overwrite: bool) -> None:
+        self.final = final
+        self.path = final.with_name(final.name + PARTIAL_SUFFIX)
+        if final.exists() and not overwrite:
+            raise ThermodaError(f"{final}: exists already; choose another experiment.output_folder or add --overwrite")
+        if final.exists() and not (final / "provenance.json").is_file():
+            raise ThermodaError(f"{final}: is not the folder of a run and is not overwritten; choose another folder")
+        if self.path.exists():
+            if not (self.path / "experiment.yaml").is_file():
+                raise ThermodaError(
+                    f"{self.path}: exists and is not an unfinished run; remove it or choose another folder"
+                )
+            shutil.rmtree(self.path)
+        try:
+            self.path.mkdir(parents=True)
+        except OSError as error:
+            raise ThermodaError(f"{self.path}: cannot be created ({error.strerror})") from error
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file."""
+        (self.path / name).write_text(text, encoding="utf-8")
+
+    def complete(self, provenance: Mapping[str, Any]) -> None:
+        """Write the provenance and give the folder its final name."""
+        self.write_text("provenance.json", json.dumps({**provenance, "complete": True}, indent=2) + "\n")
+        if self.final.exists():
+            retired = self.final.with_name(self.final.name + ".replaced")
+            os.replace(self.final, retired)
+            os.replace(self.path, self.final)
+            shutil.rmtree(retired)
+        else:
+            os.replace(self.path, self.final)
+
+
+def write_table(
+    path: Path, columns: Mapping[str, tuple[NDArray[Any], str, str]], attributes: Mapping[str, Any]
+) -> None:
+    """Write columns along time as CF netCDF.
+
+    Parameters
+    ----------
+    path : Path
+    columns : dict of name -> (values, units, long name)
+        ``time`` (datetime64[ns], its units are ignored) is the coordinate.
+    attributes : dict
+    """
+    time = columns["time"][0]
+    data = xr.Dataset(
+        {
+            name: ("time", values, {"units": units, "long_name": long_name})
+            for name, (values, units, long_name) in columns.items()
+            if name != "time"
+        },
+        coords={"time": ("time", time, {"standard_name": "time", "long_name": "time (UTC)"})},
+        attrs={"Conventions": CONVENTIONS, **attributes},
+    )
+    encoding: dict[str, Any] = {name: {"_FillValue": None} for name in data.variables}
+    encoding["time"] |= {"units": TIME_UNITS, "dtype": "f8"}
+    data.to_netcdf(path, encoding=encoding)

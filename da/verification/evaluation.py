@@ -1,0 +1,241 @@
+"""Evaluation of a run along satellites' tracks: the densities to compare, at the same points, and their scores.
+
+Modelled densities hold O, O2, He and N2 alone; times the track's ``unmodelled_mass_ratio`` they are total densities
+like the observations and the empirical model. All rows of a satellite are compared at the same points: those where
+every row has a value. "Quiet" is Kp < 5 and "storm" Kp >= 5 (Corbin & Kusche 2022, Figure 2); their statistics are
+added to give those of all points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.errors import ThermodaError
+from da.verification.run_folder import FIELD_FILES, RunFolder, StoredTrack, open_run, read_track
+from da.verification.sampling import Points, Samples, forecast_trajectories, linear_trajectory, open_fields, sample
+from da.verification.statistics import CollectedValues, PairStatistics, Scores
+
+FloatArray = NDArray[np.float64]
+
+STORM_KP = 5.0
+
+
+class Row(StrEnum):
+    """What is compared with the observations."""
+
+    MSIS = "MSIS"
+    CALIBRATED_MSIS = "calibrated MSIS"
+    OPEN_LOOP = "open loop"
+    FORECAST = "forecast"
+    ANALYSIS = "analysis"
+
+
+class Activity(StrEnum):
+    """Which points are compared, by Kp."""
+
+    ALL = "all"
+    QUIET = "quiet (Kp < 5)"
+    STORM = "storm (Kp >= 5)"
+
+
+@dataclass(frozen=True)
+class RowStatistics:
+    """Statistics of one row: those that add exactly, and the differences that the median needs.
+
+    Parameters
+    ----------
+    pairs : PairStatistics
+    differences : CollectedValues
+        Model minus observation [kg m-3].
+    """
+
+    pairs: PairStatistics
+    differences: CollectedValues
+
+    @classmethod
+    def zero(cls) -> RowStatistics:
+        """Return the statistics of no points."""
+        return cls(PairStatistics.zero(), CollectedValues.zero())
+
+    def __add__(self, other: RowStatistics) -> RowStatistics:
+        """Return the statistics of both sets of points together."""
+        return RowStatistics(self.pairs + other.pairs, self.differences + other.differences)
+
+    def value(self) -> tuple[Scores, float]:
+        """Return the scores and the median difference [kg m-3]."""
+        return self.pairs.value(), self.differences.median()
+
+
+@dataclass(frozen=True)
+class SatelliteEvaluation:
+    """One satellite's comparison.
+
+    Parameters
+    ----------
+    key : str
+        ``track_<satellite>``, the stem of the track's file name.
+    satellite, role : str
+        Name, and "assimilated" or "independent".
+    points : Points
+        The n points at which all rows are compared.
+    kp, observed : array (n,)
+        Kp, and the observed density [kg m-3].
+    modelled, spread : mapping of Row to array (n,)
+        Total density and its ensemble standard deviation [kg m-3]; rows without an ensemble have no spread.
+    left_out : mapping of str to int
+        Number of points of the track that are not compared, by the first reason met.
+    statistics : mapping of Activity to mapping of Row to RowStatistics
+    """
+
+    key: str
+    satellite: str
+    role: str
+    points: Points
+    kp: FloatArray
+    observed: FloatArray
+    modelled: Mapping[Row, FloatArray]
+    spread: Mapping[Row, FloatArray]
+    left_out: Mapping[str, int]
+    statistics: Mapping[Activity, Mapping[Row, RowStatistics]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All satellites of one run.
+
+    Parameters
+    ----------
+    name, start, stop : str
+        Of the run.
+    satellites : tuple of SatelliteEvaluation
+    notes : tuple of str
+        What a reader of the tables must know, such as why a column is blank.
+    """
+
+    name: str
+    start: str
+    stop: str
+    satellites: tuple[SatelliteEvaluation, ...]
+    notes: tuple[str, ...]
+
+    def satellites_of(self, role: str) -> str:
+        """Return the names of the satellites with this role, or "none"."""
+        return ", ".join(one.satellite for one in self.satellites if one.role == role) or "none"
+
+    def title(self, satellite: SatelliteEvaluation) -> str:
+        """Return which satellite, run and period a table or figure shows, and what was assimilated."""
+        start, stop = (time.removesuffix("Z").replace("T", " ") for time in (self.start, self.stop))
+        return (
+            f"{satellite.satellite} ({satellite.role}), run {self.name}, {start} to {stop} UTC; "
+            f"assimilated: {self.satellites_of('assimilated')}; independent: {self.satellites_of('independent')}"
+        )
+
+
+def evaluate(run: Path) -> Evaluation:
+    """Compare a complete run with the densities of all its satellites.
+
+    Parameters
+    ----------
+    run : Path
+        Folder with the stored fields and ``track_<satellite>.nc``.
+
+    Raises
+    ------
+    ThermodaError
+        If the run is not complete, a file or variable is missing, or no point of a track can be compared.
+    """
+    folder = open_run(run)
+    tracks = [read_track(path) for path in folder.tracks]
+    usable = [np.flatnonzero(track.usable()) for track in tracks]
+    sampled, notes = _sample_rows(folder, _joined([t.points.take(i) for t, i in zip(tracks, usable, strict=True)]))
+    parts = np.split(np.arange(sum(index.size for index in usable)), np.cumsum([index.size for index in usable])[:-1])
+    satellites = tuple(
+        _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()})
+        for track, index, part in zip(tracks, usable, parts, strict=True)
+    )
+    return Evaluation(folder.name, folder.start, folder.stop, satellites, notes)
+
+
+def _joined(parts: Sequence[Points]) -> Points:
+    """Return the points of all tracks together, so that every record is read once for all satellites."""
+    return Points(
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.latitude for part in parts]),
+        np.concatenate([part.longitude for part in parts]),
+        np.concatenate([part.altitude_km for part in parts]),
+    )
+
+
+def _sample_rows(folder: RunFolder, points: Points) -> tuple[dict[Row, Samples], tuple[str, ...]]:
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_fields(folder.path / name)) for name in FIELD_FILES]
+        open_loop, forecast, analysis = files
+        sampled = {
+            Row.OPEN_LOOP: sample(linear_trajectory(open_loop), points),
+            Row.FORECAST: sample(forecast_trajectories(forecast, analysis), points),
+            Row.ANALYSIS: sample(linear_trajectory(analysis), points),
+        }
+        notes = tuple(
+            f"spread/error is blank: {file.path.name} gives no spread at fixed height ({file.spread_missing})"
+            for file in files
+            if file.spread_missing
+        )
+    return sampled, notes
+
+
+def _compare(track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row, Samples]) -> SatelliteEvaluation:
+    """Keep the points where every row has a value, and reduce them."""
+    left_out = {"a stored value of the track is missing": track.observed.size - usable.size}
+    complete = np.ones(usable.size, dtype=bool)
+    for row, values in samples.items():
+        has_value = np.isfinite(values.density)
+        left_out[f"no {row} there"] = int(np.count_nonzero(complete & ~has_value))
+        complete &= has_value
+    if not complete.any():
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in left_out.items() if number)
+        raise ThermodaError(
+            f"{track.key}.nc: none of its {track.observed.size} points can be compared ({reasons}); "
+            "its times must lie between the first and the last analysis of the run"
+        )
+    index = usable[complete]
+    modelled = {Row.MSIS: track.msis[index], Row.CALIBRATED_MSIS: track.calibrated_msis[index]}
+    spread = {}
+    for row, values in samples.items():
+        modelled[row] = values.density[complete] * track.unmodelled_mass_ratio[index]
+        spread[row] = modelled[row] * values.relative_spread[complete]
+    observed, kp = track.observed[index], track.kp[index]
+    return SatelliteEvaluation(
+        track.key,
+        track.satellite,
+        track.role,
+        track.points.take(index),
+        kp,
+        observed,
+        modelled,
+        spread,
+        {reason: number for reason, number in left_out.items() if number},
+        _statistics(kp, observed, modelled, spread),
+    )
+
+
+def _statistics(
+    kp: FloatArray, observed: FloatArray, modelled: Mapping[Row, FloatArray], spread: Mapping[Row, FloatArray]
+) -> dict[Activity, dict[Row, RowStatistics]]:
+    """Return the statistics of quiet and storm points and, added, of all."""
+
+    def of(row: Row, chosen: NDArray[np.bool_]) -> RowStatistics:
+        row_spread = spread[row][chosen] if row in spread else None
+        pairs = PairStatistics.of(observed[chosen], modelled[row][chosen], row_spread)
+        return RowStatistics(pairs, CollectedValues(modelled[row][chosen] - observed[chosen]))
+
+    quiet = {row: of(row, kp < STORM_KP) for row in modelled}
+    storm = {row: of(row, kp >= STORM_KP) for row in modelled}
+    both = {row: quiet[row] + storm[row] for row in modelled}
+    return {Activity.ALL: both, Activity.QUIET: quiet, Activity.STORM: storm}

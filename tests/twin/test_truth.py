@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from da.drivers import Drivers
+from da.errors import ThermodaError
+from da.msis import Msis, MsisVersion
+from da.twin import CircularOrbit, TwinTruth, TwinTruthSettings
+
+START = np.datetime64("2010-04-04T00:00:00", "ns")
+STORM_ONSET = np.datetime64("2010-04-05T06:00:00", "ns")
+MINUTE = np.timedelta64(60 * 10**9, "ns")
+QUIET_SETTINGS = TwinTruthSettings().without_disturbances()
+
+Points = tuple[NDArray[np.datetime64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def points() -> Points:
+    time = START + np.arange(0, 2880, 7) * MINUTE
+    position = CircularOrbit(474.0, 89.0, 10.0, 0.0, START).positions(time)
+    return time, position.latitude, position.longitude, position.altitude_km
+
+
+def test_that_the_truth_without_its_terms_is_nrlmsise_00(april_2010: Drivers, points: Points) -> None:
+    expected = Msis(april_2010, MsisVersion.MSIS00).along_track(*points).density
+    np.testing.assert_array_equal(TwinTruth(april_2010, QUIET_SETTINGS).density(*points), expected)
+
+
+def test_that_the_wrong_sun_shifts_daily_and_81_day_f107(april_2010: Drivers, points: Points) -> None:
+    shifted = replace(
+        april_2010,
+        f107_observed_sfu=april_2010.f107_observed_sfu - 10.0,
+        f107_81day_sfu=april_2010.f107_81day_sfu - 10.0,
+    )
+    expected = Msis(shifted, MsisVersion.MSIS00).along_track(*points).density
+    truth = TwinTruth(april_2010, replace(QUIET_SETTINGS, f107_error_sfu=-10.0))
+    np.testing.assert_array_equal(truth.density(*points), expected)
+    assert np.all(expected < TwinTruth(april_2010, QUIET_SETTINGS).density(*points))
+
+
+def test_that_the_same_seed_gives_the_same_truth_and_another_seed_another(
+    april_2010: Drivers, points: Points
+) -> None:
+    first = TwinTruth(april_2010, seed=4).density(*points)
+    np.testing.assert_array_equal(first, TwinTruth(april_2010, seed=4).density(*points))
+    other = TwinTruth(april_2010, seed=5).density(*points)
+    assert np.std(np.log(other / first)) > 0.05
+
+
+def test_that_the_number_of_waves_changes_neither_the_modulation_nor_the_first_waves(
+    april_2010: Drivers,
+) -> None:
+    three = TwinTruth(april_2010, TwinTruthSettings(wave_count=3), seed=9)
+    two = TwinTruth(april_2010, TwinTruthSettings(wave_count=2), seed=9)
+    assert three.modulation == two.modulation
+    assert three.waves[:2] == two.waves
+
+
+def test_that_the_truth_of_a_point_does_not_depend_on_the_order_of_the_points(
+    april_2010: Drivers, points: Points
+) -> None:
+    truth = TwinTruth(april_2010, seed=1)
+    order = np.random.default_rng(0).permutation(points[0].size)
+    shuffled = truth.density(points[0][order], points[1][order], points[2][order], points[3][order])
+    # The climatology comes in single precision (6e-8) and may be evaluated along another path.
+    np.testing.assert_allclose(shuffled, truth.density(*points)[order], rtol=1e-6)
+
+
+def test_that_each_term_alone_adds_up_to_the_whole_departure(april_2010: Drivers, points: Points) -> None:
+    everything = TwinTruthSettings()
+    alone = [
+        replace(QUIET_SETTINGS, lower_height_factor_ln=-0.25, upper_height_factor_ln=-0.15),
+        replace(QUIET_SETTINGS, wave_count=everything.wave_count),
+        replace(QUIET_SETTINGS, modulation_rms=everything.modulation_rms),
+        replace(QUIET_SETTINGS, storm_response=everything.storm_response),
+    ]
+    parts = [TwinTruth(april_2010, settings, seed=2).departure(*points) for settings in alone]
+    assert all(np.abs(part).max() > 0.01 for part in parts)
+    whole = TwinTruth(april_2010, everything, seed=2).departure(*points)
+    np.testing.assert_allclose(np.sum(parts, axis=0), whole, rtol=0, atol=1e-14)
+
+
+def test_that_the_height_factor_is_linear_between_its_heights_and_constant_outside(
+    april_2010: Drivers,
+) -> None:
+    settings = replace(
+        QUIET_SETTINGS,
+        lower_altitude_km=200.0,
+        upper_altitude_km=400.0,
+        lower_height_factor_ln=-0.2,
+        upper_height_factor_ln=0.4,
+    )
+    factor = TwinTruth(april_2010, settings).height_factor_ln([100.0, 200.0, 250.0, 400.0, 600.0])
+    np.testing.assert_allclose(factor, [-0.2, -0.2, -0.05, 0.4, 0.4], rtol=1e-14)
+
+
+def test_that_disturbances_grow_exponentially_with_height(april_2010: Drivers) -> None:
+    settings = replace(QUIET_SETTINGS, wave_count=3, reference_altitude_km=350.0, growth_height_km=300.0)
+    truth = TwinTruth(april_2010, settings, seed=3)
+    time = np.repeat(START, 3)
+    departure = truth.departure(time, np.full(3, 20.0), np.full(3, 50.0), np.array([350.0, 650.0, 50.0]))
+    wave = sum(wave.evaluate(time[:1], np.array([20.0]), np.array([50.0]))[0] for wave in truth.waves)
+    np.testing.assert_allclose(departure, wave * np.exp([0.0, 1.0, -1.0]), rtol=1e-12)
+
+
+def test_that_activity_after_a_time_changes_nothing_but_the_climatology_before_it(
+    april_2010: Drivers, points: Points
+) -> None:
+    changed = april_2010.kp_thirds.copy()
+    first_changed = int((STORM_ONSET - april_2010.day[0].astype("datetime64[ns]")) / (180 * MINUTE))
+    changed[first_changed:] = 27
+    truth = TwinTruth(april_2010, seed=1)
+    other = TwinTruth(replace(april_2010, kp_thirds=changed), seed=1)
+    before = points[0] <= STORM_ONSET
+    difference = truth.departure(*points) - other.departure(*points)
+    assert np.all(difference[before] == 0.0)
+    assert np.abs(difference[~before]).max() > 0.1
+
+
+def test_that_the_assimilating_climatology_differs_from_the_truth_by_more_than_a_factor(
+    april_2010: Drivers, points: Points
+) -> None:
+    ratio = np.log(
+        TwinTruth(april_2010, seed=1).density(*points) / Msis(april_2010).along_track(*points).density
+    )
+    assert -0.5 < ratio.mean() < 0.0
+    assert 0.1 < ratio.std() < 0.3
+
+
+def test_that_inputs_are_left_as_they_are(april_2010: Drivers, points: Points) -> None:
+    copies = [values.copy() for values in points]
+    TwinTruth(april_2010).density(*points)
+    for values, copy in zip(points, copies, strict=True):
+        np.testing.assert_array_equal(values, copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"lower_altitude_km": 600.0}, "lower_altitude_km"),
+        ({"growth_height_km": 0.0}, "growth_height_km"),
+        ({"wave_count": -1}, "wave_count"),
+        ({"wave_amplitude_range": (0.1, 0.05)}, "wave_amplitude_range"),
+        ({"wave_speed_range_m_s": (0.0, 500.0)}, "wave_speed_range_m_s"),
+        ({"wave_period_range_h": (3.0, 2.0)}, "wave_period_range_h"),
+        ({"modulation_period_range_d": (-1.0, 2.0)}, "modulation_period_range_d"),
+    ],
+)
+def test_that_settings_without_meaning_are_refused(changes: dict[str, object], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        TwinTruthSettings(**changes)  # type: ignore[arg-type]
+
+
+def test_that_a_negative_seed_and_a_lag_into_the_future_are_refused_at_once(april_2010: Drivers) -> None:
+    with pytest.raises(ValueError, match="seed"):
+        TwinTruth(april_2010, seed=-1)
+    with pytest.raises(ValueError, match="lag"):
+        TwinTruth(april_2010, TwinTruthSettings(storm_lag_h=1.0))
+
+
+def test_that_points_of_different_number_or_not_finite_are_refused(april_2010: Drivers) -> None:
+    truth = TwinTruth(april_2010)
+    with pytest.raises(ValueError, match="one length"):
+        truth.density([START], [0.0, 1.0], [0.0], [400.0])
+    with pytest.raises(ValueError, match="finite"):
+        truth.density([START], [0.0], [np.nan], [400.0])
+
+
+def test_that_times_without_drivers_are_refused(april_2010: Drivers) -> None:
+    with pytest.raises(ThermodaError):
+        TwinTruth(april_2010).density([np.datetime64("2012-01-01T00:00:00", "ns")], [0.0], [0.0], [400.0])
