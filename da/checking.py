@@ -146,6 +146,7 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
     table.add_column("quantity", style="bold")
     table.add_column("value", overflow="fold")
     section = experiment.experiment
+    perturbed = ", ".join(experiment.ensemble.perturbations) or "none"
     content = {
         "name, seed": f"{section.name}, {section.seed}",
         "period": f"{section.start:%Y-%m-%d %H:%M} to {section.stop:%Y-%m-%d %H:%M} UTC",
@@ -154,10 +155,10 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "assimilated": f"{experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
         "model": f"{experiment.model.adapter}: {settings.model_dump(mode='json')}",
         "state": f"{resolved.state_size:,} values on {columns} x {rows} x {levels} cells (lon, lat, level)",
-        "members": f"{experiment.ensemble.members}, perturbed: {', '.join(experiment.ensemble.perturbations) or 'none'}",
+        "members": f"{experiment.ensemble.members}, perturbed: {perturbed}",
         "observations": f"{resolved.observations} per analysis, {resolved.analyses} analyses",
         "sub-domains": f"{resolved.sub_domains}",
-        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()} per sub-domain",
+        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}",
         "outputs": f"{resolved.outputs} times",
         "memory": f"about {resolved.memory_bytes / 2**30:.2f} GiB over all ranks",
         "expected cost": f"about {resolved.seconds / 60:.1f} CPU minutes, timed here on {TRIAL_MEMBERS} members",

@@ -8,13 +8,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.exceptions import TyperException
 
 from da.errors import ThermodaError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from da.config import Experiment
 
 app = typer.Typer(
     name="thermoda",
@@ -48,7 +54,6 @@ def run_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of that folder")] = False,
 ) -> None:
     """Run an experiment: open loop and assimilation. Start under mpirun for several processes."""
-    from da.config import read_experiment
     from da.execution import execute
     from da.parallel import from_root, start_communicator
     from da.reporting import RunProgress, print_run_summary
@@ -58,13 +63,7 @@ def run_command(
     _abort_on_programming_errors(comm.abort, comm.size)
     began = time.perf_counter()
 
-    def read() -> tuple[object, ...]:
-        experiment, source = read_experiment(file)
-        adapter = find_adapter(experiment.model.adapter)
-        settings = source.validate(adapter.settings, ("model", "settings"))
-        return experiment, settings, file.read_text(encoding="utf-8")
-
-    experiment, settings, text = from_root(comm, read)
+    experiment, settings, text = from_root(comm, lambda: _read(file))
     model = find_adapter(experiment.model.adapter).build(settings)
     with RunProgress(_console(), enabled=comm.rank == 0) as progress:
         result = execute(comm, experiment, text, model, overwrite, progress.update)
@@ -76,13 +75,10 @@ def run_command(
 def check_command(file: ExperimentFile) -> None:
     """Validate an experiment and print what it resolves to, without running it."""
     from da.checking import resolve, resolved_table
-    from da.config import read_experiment
     from model_adapters.registry import find_adapter
 
-    experiment, source = read_experiment(file)
-    adapter = find_adapter(experiment.model.adapter)
-    settings = source.validate(adapter.settings, ("model", "settings"))
-    resolved = resolve(experiment, adapter.build(settings))
+    experiment, settings, _ = _read(file)
+    resolved = resolve(experiment, find_adapter(experiment.model.adapter).build(settings))
     _console().print(resolved_table(file, experiment, settings, resolved))
 
 
@@ -140,6 +136,16 @@ def round_trip_command() -> None:
         typer.echo(line)
 
 
+def _read(file: Path) -> tuple[Experiment, BaseModel, str]:
+    """Return an experiment, the settings of its model, and the text of the file."""
+    from da.config import read_experiment
+    from model_adapters.registry import find_adapter
+
+    experiment, source = read_experiment(file)
+    adapter = find_adapter(experiment.model.adapter)
+    return experiment, source.validate(adapter.settings, ("model", "settings")), file.read_text(encoding="utf-8")
+
+
 def _console() -> Console:
     width = None if sys.stdout.isatty() else 132
     return Console(width=width, soft_wrap=False)
@@ -173,15 +179,10 @@ def main() -> None:
         sys.exit(EXIT_INPUT)
     except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
-    except click_usage_errors() as error:
+    except TyperException as error:
         if _launched_rank() == 0:
-            error.show()
+            Console(stderr=True, soft_wrap=True, highlight=False).print(
+                f"[bold red]error:[/] {escape(error.format_message())}"
+            )
         sys.exit(EXIT_INPUT)
     sys.exit(status or 0)
-
-
-def click_usage_errors() -> type:
-    """Return the class of the command line's own complaints about its arguments."""
-    import click
-
-    return click.ClickException

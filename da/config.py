@@ -231,7 +231,6 @@ class OutputSection(_Section):
 
     interval_min: FinitePositive = 10.0
     composition: bool = Field(True, description="Temperature and mass fractions on the state grid")
-    data_grid: bool = Field(True, description="Density on the data grid")
 
 
 class ExpectedSection(_Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,5 +165,5 @@ def run(
         batch = observations(time)
         if batch is None:
             continue
-        states, diagnostics = analysis.update(states, lambda x, at=time: forecasts.height(x, at), batch)
+        states, diagnostics = analysis.update(states, partial(forecasts.height, time=time), batch)
         yield CycleRecord(time, Phase.ANALYSIS, states, diagnostics)

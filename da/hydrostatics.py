@@ -1,9 +1,9 @@
 r"""Geometric height of pressure levels, by hydrostatic balance with latitude-dependent gravity.
 
-With zp = ln(p0/p) the geopotential obeys :math:`d\Phi/dzp = R T / \bar M`. It is integrated by the trapezoidal rule between
-mid-levels (second order), and geopotential height is turned into geometric height in closed form for a gravity that
-decreases with the square of the distance: :math:`g(z) = g_0 (r_0 / (r_0 + z))^2`, with (Smithsonian Meteorological Tables,
-List 1951, p. 217, as in TIE-GCM) :math:`g_0 = 9.80616 (1 - 0.0026373 \cos 2\varphi)` m s-2 and
+With zp = ln(p0/p) the geopotential obeys :math:`d\Phi/dzp = R T / \bar M`. It is integrated by the trapezoidal rule
+between mid-levels (second order), and geopotential height is turned into geometric height in closed form for a
+gravity that decreases with the square of the distance: :math:`g(z) = g_0 (r_0 / (r_0 + z))^2`, with (Smithsonian
+Meteorological Tables, List 1951, p. 217, as in TIE-GCM) :math:`g_0 = 9.80616 (1 - 0.0026373 \cos 2\varphi)` m s-2 and
 :math:`r_0 = 2 g_0 / (3.085462 \cdot 10^{-6} + 2.27 \cdot 10^{-9} \cos 2\varphi)` m.
 """
 

@@ -2,14 +2,16 @@ r"""Localization of the analysis: sub-domains, distances in grid-index units, an
 
 Each sub-domain is a block of grid cells holding all fields of those cells (Nerger et al. 2006,
 doi:10.1007/s10236-006-0083-0). Observations count as local up to and including the cut-off radius around the centre of
-the block, and R^-1 is multiplied **once** by a weight of the distance (Hunt et al. 2007, doi:10.1016/j.physd.2006.11.008).
-Distances are L2 norms in index units (level, latitude, longitude), longitude being periodic.
+the block, and R^-1 is multiplied **once** by a weight of the distance (Hunt et al. 2007,
+doi:10.1016/j.physd.2006.11.008). Distances are L2 norms in index units (level, latitude, longitude), longitude being
+periodic.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +172,7 @@ def index_distance(centre: FloatArray, position: FloatArray, period: float | Non
     offset = np.abs(position - centre)
     if period is not None:
         offset[..., 2] = np.minimum(offset[..., 2], period - offset[..., 2])
-    return np.sqrt(np.sum(offset**2, axis=-1))
+    return np.asarray(np.sqrt(np.sum(offset**2, axis=-1)))
 
 
 def select_local_observations(
@@ -189,16 +191,18 @@ def select_local_observations(
     longitude_period : float or None
         Number of cells around the globe, or None where longitude is not periodic.
     """
-    # The tree narrows the search; the decision is made by the exact, inclusive comparison below.
-    reach = localization.cutoff_radius_cells * (1.0 + 1e-9)
-    box = None if longitude_period is None else [0.0, 0.0, longitude_period]
-    wrapped = position if box is None else np.column_stack([position[:, :2], np.mod(position[:, 2], longitude_period)])
     start = np.zeros(len(centre) + 1, dtype=np.int64)
     if not len(position):
         return LocalObservations(start, np.zeros(0, dtype=np.int64), np.zeros(0))
-    nearby = cKDTree(wrapped, boxsize=box).query_ball_point(centre, reach, return_sorted=True)
-    counts = np.fromiter((len(found) for found in nearby), dtype=np.int64, count=len(centre))
-    candidate = np.fromiter((o for found in nearby for o in found), dtype=np.int64, count=int(counts.sum()))
+    wrapped, box = position, None
+    if longitude_period is not None:
+        wrapped = np.column_stack([position[:, :2], np.mod(position[:, 2], longitude_period)])
+        box = np.array([0.0, 0.0, longitude_period])
+    # The tree narrows the search; the decision is made by the exact, inclusive comparison below.
+    reach = localization.cutoff_radius_cells * (1.0 + 1e-9)
+    nearby: Any = cKDTree(wrapped, boxsize=box).query_ball_point(centre, reach, return_sorted=True)
+    counts = np.array([len(found) for found in nearby], dtype=np.int64)
+    candidate = np.array([one for found in nearby for one in found], dtype=np.int64)
     block = np.repeat(np.arange(len(centre)), counts)
     distance = index_distance(centre[block], wrapped[candidate], longitude_period)
     local = distance <= localization.cutoff_radius_cells

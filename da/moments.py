@@ -16,8 +16,8 @@ FloatArray = NDArray[np.float64]
 class EnsembleMoments:
     """Number, mean and sum of squared deviations of some members.
 
-    Two sets are merged by the pairwise formula of Chan et al. (1983, doi:10.1080/00031305.1983.10483115), which does not
-    cancel as sums of squares do.
+    Two sets are merged by the pairwise formula of Chan et al. (1983, doi:10.1080/00031305.1983.10483115), which does
+    not cancel as sums of squares do.
 
     >>> whole = EnsembleMoments.of(np.array([[1.0, 2.0, 6.0]]))
     >>> parts = EnsembleMoments.of(np.array([[1.0]])) + EnsembleMoments.of(np.array([[2.0, 6.0]]))

@@ -129,7 +129,7 @@ def bracketing_level(height: FloatArray, column: IndexArray, altitude: FloatArra
         above = height[middle, columns, members] <= altitude[:, None]
         low = np.where(above, middle, low)
         high = np.where(above, high, middle)
-    return np.minimum(low, height.shape[0] - 2)
+    return np.asarray(np.minimum(low, height.shape[0] - 2))
 
 
 def interpolate_log_linear(
@@ -162,7 +162,7 @@ def interpolate_log_linear(
     log_bottom, log_top = columns_log[(lower, *where)], columns_log[(lower + 1, *where)]
     slope = (log_top - log_bottom) / (top - bottom)
     at_altitude = np.exp(log_bottom + slope * (pair_altitude[:, None] - bottom))
-    return np.einsum("pc,pcm->pm", stencil.weight, at_altitude.reshape(-1, 4, members))
+    return np.asarray(np.einsum("pc,pcm->pm", stencil.weight, at_altitude.reshape(-1, 4, members)))
 
 
 def level_index(height: FloatArray, stencil: HorizontalStencil, altitude: FloatArray) -> FloatArray:
@@ -206,7 +206,7 @@ class DensityOperator:
     longitude: FloatArray
 
     def on_grid(self, fields: Mapping[str, FloatArray]) -> FloatArray:
-        """Return the density [kg m-3] of the modelled species in every cell, (levels, latitudes, longitudes, members)."""
+        """Return the density [kg m-3] of the modelled species of all cells, (levels, latitudes, longitudes, n)."""
         return modelled_density(
             self.level_pressure,
             fields["temperature"],
@@ -236,9 +236,9 @@ class DensityOperator:
         stencil : HorizontalStencil
         altitude_km : array (points,)
         unmodelled_mass_ratio : array (points,)
-            Total mass density over that of O, O2, He and N2: the state has no Ar, N, H and anomalous O, which carry 1 to
-            3 % of the mass at satellite heights. The ratio is taken from NRLMSIS and applied here, in one place, so that
-            observations stay as they were measured.
+            Total mass density over that of O, O2, He and N2: the state has no Ar, N, H and anomalous O, which carry 1
+            to 3 % of the mass at satellite heights. The ratio is taken from NRLMSIS and applied here, in one place,
+            so that observations stay as they were measured.
         """
         modelled = interpolate_log_linear(density, height, stencil, 1e3 * altitude_km)
         return np.asarray(modelled * unmodelled_mass_ratio[:, None])

@@ -1,8 +1,8 @@
 """Processes: the only module that knows MPI, with a serial twin of the same interface.
 
-Members are spread over ranks for forecasts; sub-domains are spread over ranks for the analysis. The transpose between the
-two is one Alltoallv each way. Whatever is summed over members is summed in the order of the members, so that results do
-not depend on the number of ranks.
+Members are spread over ranks for forecasts; sub-domains are spread over ranks for the analysis. The transpose between
+the two is one Alltoallv each way. Whatever is summed over members is summed in the order of the members, so that
+results do not depend on the number of ranks.
 """
 
 from __future__ import annotations

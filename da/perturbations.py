@@ -1,8 +1,8 @@
 """Perturbed inputs of the members: a truncated multivariate normal (Corbin & Kusche 2022, Table 1).
 
-Each input has zero mean, a standard deviation and a symmetric truncation; pairs may be correlated (hemispheric power and
-cross-tail potential by 0.9). A draw with any input beyond its truncation is rejected as a whole and repeated.
-The standard deviations are those before truncation, as in the table.
+Each input has zero mean, a standard deviation and a symmetric truncation; pairs may be correlated (hemispheric power
+and cross-tail potential by 0.9). A draw with any input beyond its truncation is rejected as a whole and repeated. The
+standard deviations are those before truncation, as in the table.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def provenance(
         "members": experiment.ensemble.members,
         "seed": experiment.experiment.seed,
         "ranks": ranks,
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": source_commit(),
         "versions": versions(),
         "platform": platform.platform(),

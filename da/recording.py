@@ -102,9 +102,8 @@ class RunRecorder:
         self._folder = RunFolder(experiment.experiment.output_folder, overwrite)
         self._folder.write_text("experiment.yaml", configuration_text)
         axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
-        fields = ("density", "height")
-        fields += COMPOSITION if experiment.output.composition else ()
-        fields += ("data_grid_density",) if experiment.output.data_grid else ()
+        composition = COMPOSITION if experiment.output.composition else ()
+        fields = ("density", "height", *composition, "data_grid_density")
         titles = {
             "open_loop": "ensemble without assimilation",
             "forecast": "forecasts started from the latest analysis",
@@ -151,8 +150,8 @@ class RunRecorder:
             "filled": (series.filled.astype(np.int8), "1", "1 where the value was filled"),
             "ln_factor_filtered": (step_one.report.filtered, "1", "the same after the low-pass filter"),
         }
-        attributes = {"satellite": step_one.calibrated.satellite, "outliers": step_one.report.outliers}
-        write_table(self._folder.path / "calibration.nc", columns, attributes)
+        outcome = {"satellite": step_one.calibrated.satellite, "outliers": step_one.report.outliers}
+        write_table(self._folder.path / "calibration.nc", columns, outcome)
 
     def _root_step_one(self) -> StepOne:
         if self._step_one is None:
@@ -167,8 +166,7 @@ class RunRecorder:
             if parts is None:
                 raise ValueError("the moments are gathered on rank 0")
             whole = {name: merged(part[name] for part in parts) for name in moments}
-            if "data_grid_density" in whole:
-                whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
+            whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
             self._files[kind].append(record.time, whole)
 
         self._on_root(write)
@@ -180,10 +178,9 @@ class RunRecorder:
         moments = {"density": EnsembleMoments.of(density), "height": EnsembleMoments.of(height)}
         if self._experiment.output.composition:
             moments |= {name: EnsembleMoments.of(fields[name]) for name in COMPOSITION}
-        if self._experiment.output.data_grid:
-            ones = np.ones_like(self._altitude_km)
-            on_grid = self._operator.at_points(density, height, self._stencil, self._altitude_km, ones)
-            moments["data_grid_density"] = EnsembleMoments.of(on_grid.reshape(*self._grid.shape, -1))
+        ones = np.ones_like(self._altitude_km)
+        on_grid = self._operator.at_points(density, height, self._stencil, self._altitude_km, ones)
+        moments["data_grid_density"] = EnsembleMoments.of(on_grid.reshape(*self._grid.shape, -1))
         return moments
 
     def _total(self, modelled: EnsembleMoments, time: np.datetime64) -> EnsembleMoments:

@@ -7,7 +7,6 @@ later command takes it for whole.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +26,9 @@ from da.moments import EnsembleMoments
 FloatArray = NDArray[np.float64]
 
 PARTIAL_SUFFIX = ".partial"
+SPREAD = "_spread"
+CHUNK_CACHE = 2**20
+"""Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
 CONVENTIONS = "CF-1.11"
 TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 SIGNIFICANT_DIGITS = 5
@@ -130,18 +132,18 @@ class EnsembleFile:
         longitude = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
         _write_axis(self._file, "lat", grid.latitude, latitude | {"axis": "Y"})
         _write_axis(self._file, "lon", grid.longitude, longitude | {"axis": "X"})
-        if "data_grid_density" in fields:
-            altitude = {"units": "km", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}
-            _write_axis(self._file, "altitude", axes.altitude_km, altitude | {"long_name": "altitude of the data grid"})
-            _write_axis(self._file, "data_lat", axes.latitude, latitude | {"long_name": "latitude of the data grid"})
-            _write_axis(self._file, "data_lon", axes.longitude, longitude | {"long_name": "longitude of the data grid"})
+        altitude = {"units": "km", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}
+        _write_axis(self._file, "altitude", axes.altitude_km, altitude | {"long_name": "altitude of the data grid"})
+        _write_axis(self._file, "data_lat", axes.latitude, latitude | {"long_name": "latitude of the data grid"})
+        _write_axis(self._file, "data_lon", axes.longitude, longitude | {"long_name": "longitude of the data grid"})
         for name in fields:
             self._create(name, "", STORED_FIELDS[name])
             if name != "height":
-                self._create(f"{name}_spread", " (ensemble standard deviation)", STORED_FIELDS[name])
+                self._create(f"{name}{SPREAD}", " (ensemble standard deviation)", STORED_FIELDS[name])
 
     def _create(self, name: str, suffix: str, stored: StoredField) -> None:
-        is_height = name == "height"
+        # Heights of hundreds of km need more digits than means and spreads do; all compress well once rounded.
+        digits = SIGNIFICANT_DIGITS + 1 if name == "height" else SIGNIFICANT_DIGITS
         variable = self._file.createVariable(
             name,
             "f4",
@@ -149,10 +151,11 @@ class EnsembleFile:
             compression="zstd",
             complevel=1,
             chunksizes=(1, *(len(self._file.dimensions[axis]) for axis in stored.dimensions)),
-            quantize_mode=None if is_height else "GranularBitRound",
-            significant_digits=None if is_height else SIGNIFICANT_DIGITS,
+            quantize_mode="GranularBitRound",
+            significant_digits=digits,
+            chunk_cache=CHUNK_CACHE,
         )
-        kind = suffix or ("" if name.endswith("_spread") else " (ensemble mean)")
+        kind = suffix or " (ensemble mean)"
         variable.setncatts({"units": stored.units, "long_name": stored.long_name + kind, "cell_methods": "time: point"})
         if stored.standard_name and not suffix:
             variable.standard_name = stored.standard_name
@@ -163,7 +166,7 @@ class EnsembleFile:
         for name, field in moments.items():
             self._file.variables[name][record] = field.mean
             if name != "height":
-                self._file.variables[f"{name}_spread"][record] = field.spread
+                self._file.variables[f"{name}{SPREAD}"][record] = field.spread
         self._file.variables["time"][record] = seconds_since_epoch(time)
         self._file.sync()
 
@@ -188,14 +191,12 @@ class ObservationFile:
         self._file = Dataset(path, "w", format="NETCDF4")
         self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
         _write_time(self._file)
-        self._file.createDimension("sub_domain", None)
-        self._file.createDimension("observation", None)
 
     def append(self, diagnostics: AnalysisDiagnostics) -> None:
         """Write the record of one analysis."""
         batch = diagnostics.batch
         if "density" not in self._file.variables:
-            self._create()
+            self._create(len(batch), diagnostics.local_observations.size)
         record = len(self._file.dimensions["time"])
         before, after = EnsembleMoments.of(diagnostics.forecast), EnsembleMoments.of(diagnostics.analysis)
         columns = {
@@ -211,12 +212,14 @@ class ObservationFile:
             "local_observations": diagnostics.local_observations,
         }
         for name, values in columns.items():
-            self._file.variables[name][record, : values.size] = values
+            self._file.variables[name][record] = values
         self._file.variables["constraint_hits"][record] = sum(diagnostics.constraint_hits.values())
         self._file.variables["time"][record] = seconds_since_epoch(batch.time)
         self._file.sync()
 
-    def _create(self) -> None:
+    def _create(self, observations: int, sub_domains: int) -> None:
+        self._file.createDimension("observation", observations)
+        self._file.createDimension("sub_domain", sub_domains)
         along = ("time", "observation")
         for name, long_name in self.VARIABLES.items():
             self._variable(name, "f8", along, "kg m-3", long_name)
@@ -227,7 +230,10 @@ class ObservationFile:
         self._variable("constraint_hits", "i8", ("time",), "1", "values changed by the constraints, over all members")
 
     def _variable(self, name: str, kind: str, dimensions: tuple[str, ...], units: str, long_name: str) -> None:
-        variable = self._file.createVariable(name, kind, dimensions, compression="zlib", complevel=1)
+        chunks = (1, *(len(self._file.dimensions[axis]) for axis in dimensions[1:]))
+        variable = self._file.createVariable(
+            name, kind, dimensions, compression="zstd", complevel=1, chunksizes=chunks, chunk_cache=CHUNK_CACHE
+        )
         variable.setncatts({"units": units, "long_name": long_name})
 
     def close(self) -> None:
@@ -278,11 +284,11 @@ class RunFolder:
         self.write_text("provenance.json", json.dumps({**provenance, "complete": True}, indent=2) + "\n")
         if self.final.exists():
             retired = self.final.with_name(self.final.name + ".replaced")
-            os.replace(self.final, retired)
-            os.replace(self.path, self.final)
+            self.final.replace(retired)
+            self.path.replace(self.final)
             shutil.rmtree(retired)
         else:
-            os.replace(self.path, self.final)
+            self.path.replace(self.final)
 
 
 def write_table(
@@ -307,6 +313,6 @@ def write_table(
         coords={"time": ("time", time, {"standard_name": "time", "long_name": "time (UTC)"})},
         attrs={"Conventions": CONVENTIONS, **attributes},
     )
-    encoding: dict[str, Any] = {name: {"_FillValue": None} for name in data.variables}
+    encoding: dict[str, Any] = {str(name): {"_FillValue": None} for name in data.variables}
     encoding["time"] |= {"units": TIME_UNITS, "dtype": "f8"}
     data.to_netcdf(path, encoding=encoding)

@@ -3,7 +3,8 @@ r"""Lorenz (1996) model, for tests of the cycle against theory and literature.
 .. math:: dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F
 
 on a periodic ring, integrated with the classical fourth-order Runge-Kutta scheme. One time unit stands for five days
-(Lorenz & Emanuel 1998, doi:10.1175/1520-0469(1998)055<0399:OSFSWO>2.0.CO;2), so that the usual step of 0.05 is six hours.
+(Lorenz & Emanuel 1998, doi:10.1175/1520-0469(1998)055<0399:OSFSWO>2.0.CO;2), so that the usual step of 0.05 is six
+hours.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 r"""NRLMSIS on pressure levels, as a smooth function of the members' driver offsets.
 
-At one time NRLMSIS is evaluated at three offsets of F10.7 times three offsets of Kp. On each it gives temperature, ln(w_i/w_N2)
+At one time NRLMSIS is evaluated at six pairs of offsets of F10.7 and Kp. Each gives temperature, ln(w_i/w_N2)
 of O, O2 and He, and the height of the bottom interface, at the pressures of the state grid. Members in between follow
-from the product of two quadratic Lagrange polynomials, one matrix product for all of them.
+from a polynomial of second order in both offsets, by one matrix product for all of them.
 
 Pressure is that of the modelled species alone, p = kB T (n_O + n_O2 + n_He + n_N2): the model's atmosphere consists of
 these four, as TIE-GCM's does. What else NRLMSIS contains (Ar, N, H, anomalous O) is accounted for in the observation
@@ -39,34 +39,48 @@ ALTITUDE_KM = np.concatenate(
 )
 """Heights of the profiles, dense where temperature bends; they enclose zp = -7 ... 7.25 in all conditions."""
 
-FINEST_EVALUATION_DEG = 10.0
-"""NRLMSIS holds harmonics up to degree 6; a 10 degree grid with poles, cubic in between, is exact to 1e-3."""
+FINEST_LATITUDE_STEP_DEG = 10.0
+"""NRLMSIS holds harmonics up to degree 6: latitudes every 10 degrees with the poles, cubic in between, are exact to
+1e-3."""
+
+LONGITUDES = 16
+"""Its zonal harmonics end at 3 (terdiurnal): sixteen longitudes, trigonometric in between, are exact to 2e-4."""
 
 
 @dataclass(frozen=True)
 class DriverNodes:
-    """Offsets at which NRLMSIS is evaluated: minus, zero and plus these.
+    """Offsets of F10.7 and Kp at which NRLMSIS is evaluated, and the polynomial through them.
+
+    Quadratic in each offset, with one mixed term: six coefficients, six evaluations.
 
     Parameters
     ----------
     f107_sfu, kp : float
+        Distance of the nodes from zero.
     """
 
     f107_sfu: float
     kp: float
 
-    def weights(self, f107_offset_sfu: FloatArray, kp_offset: FloatArray) -> FloatArray:
-        """Return the Lagrange weights (9, members) of the nodes, F10.7 outermost; they sum to one."""
-        f, k = _lagrange(f107_offset_sfu / self.f107_sfu), _lagrange(kp_offset / self.kp)
-        return np.asarray((f[:, None, :] * k[None, :, :]).reshape(9, -1))
-
     def offsets(self) -> list[tuple[float, float]]:
-        """Return the nodes in the order of the weights."""
-        return [(f * self.f107_sfu, k * self.kp) for f in (-1.0, 0.0, 1.0) for k in (-1.0, 0.0, 1.0)]
+        """Return the nodes (F10.7, Kp): the centre, two on each axis, and one corner."""
+        f, k = self.f107_sfu, self.kp
+        return [(0.0, 0.0), (-f, 0.0), (f, 0.0), (0.0, -k), (0.0, k), (f, k)]
 
-
-def _lagrange(x: FloatArray) -> FloatArray:
-    return np.stack([0.5 * x * (x - 1.0), 1.0 - x**2, 0.5 * x * (x + 1.0)])
+    def weights(self, f107_offset_sfu: FloatArray, kp_offset: FloatArray) -> FloatArray:
+        """Return the weights (6, members) of the nodes, in their order; they sum to one."""
+        x, y = f107_offset_sfu / self.f107_sfu, kp_offset / self.kp
+        mixed = x * y
+        return np.stack(
+            [
+                1.0 - x**2 - y**2 + mixed,
+                0.5 * x * (x - 1.0),
+                0.5 * x * (x + 1.0) - mixed,
+                0.5 * y * (y - 1.0),
+                0.5 * y * (y + 1.0) - mixed,
+                mixed,
+            ]
+        )
 
 
 def member_kp_offset(
@@ -74,8 +88,8 @@ def member_kp_offset(
 ) -> FloatArray:
     """Return the Kp offset (members,) that stands for offsets of hemispheric power [GW] and cross-tail potential [kV].
 
-    NRLMSIS knows neither; each offset is turned into Kp by inverting the empirical relation at the present Kp (read from
-    the interpolated ap, so that it does not jump every three hours), and the two are averaged.
+    NRLMSIS knows neither; each offset is turned into Kp by inverting the empirical relation at the present Kp (read
+    from the interpolated ap, so that it does not jump every three hours), and the two are averaged.
     """
     thirds = np.arange(AP_OF_KP_THIRDS.size, dtype=np.float64)
     kp = np.interp(drivers.ap(time), AP_OF_KP_THIRDS, thirds) / 3.0
@@ -164,20 +178,32 @@ def _variables(atmosphere: Atmosphere) -> list[FloatArray]:
 
 def _latitude_nodes(latitude: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the latitudes of evaluation and the matrix that interpolates from them to the grid's."""
-    if latitude.size < 2 or latitude[1] - latitude[0] >= FINEST_EVALUATION_DEG:
+    if latitude.size < 2 or latitude[1] - latitude[0] >= FINEST_LATITUDE_STEP_DEG:
         return latitude, np.eye(latitude.size)
-    nodes = np.linspace(-90.0, 90.0, round(180.0 / FINEST_EVALUATION_DEG) + 1)
+    nodes = np.linspace(-90.0, 90.0, round(180.0 / FINEST_LATITUDE_STEP_DEG) + 1)
     return nodes, np.asarray(CubicSpline(nodes, np.eye(nodes.size))(latitude))
 
 
 def _longitude_nodes(longitude: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the longitudes of evaluation and the periodic interpolation matrix to the grid's."""
-    if longitude.size < 2 or longitude[1] - longitude[0] >= FINEST_EVALUATION_DEG:
+    """Return the longitudes of evaluation and the trigonometric interpolation matrix to the grid's."""
+    if longitude.size <= LONGITUDES:
         return longitude, np.eye(longitude.size)
-    nodes = np.linspace(-180.0, 180.0, round(360.0 / FINEST_EVALUATION_DEG) + 1)
-    identity = np.eye(nodes.size - 1)
-    closed = np.concatenate([identity, identity[:1]])
-    return nodes[:-1], np.asarray(CubicSpline(nodes, closed, bc_type="periodic")(longitude))
+    nodes = np.arange(LONGITUDES, dtype=np.float64) * (360.0 / LONGITUDES) - 180.0
+    return nodes, trigonometric_interpolation(nodes, longitude)
+
+
+def trigonometric_interpolation(nodes: FloatArray, target: FloatArray) -> FloatArray:
+    """Return the matrix (targets, nodes) that interpolates periodic values at equally spaced nodes [degrees].
+
+    Each row holds the Dirichlet kernel sin(n x / 2) / (n tan(x / 2)) of an even number n of nodes, which is exact for
+    zonal wavenumbers below n / 2.
+    """
+    n = nodes.size
+    x = np.radians(target[:, None] - nodes[None, :])
+    half = 0.5 * np.mod(x + np.pi, 2.0 * np.pi) - 0.5 * np.pi
+    at_node = np.abs(np.sin(half)) < 1e-12
+    kernel = np.sin(n * half) / (n * np.tan(np.where(at_node, 1.0, half)))
+    return np.where(at_node, 1.0, kernel)
 
 
 def hermite_profiles(coordinate: FloatArray, values: FloatArray, target: FloatArray) -> FloatArray:

@@ -1,15 +1,17 @@
 r"""The simplest thermosphere that can be assimilated into: NRLMSIS at each member's own drivers, plus fading anomalies.
 
-With the state written as :math:`s = (\ln T, \ln w_O/w_{N2}, \ln w_{O2}/w_{N2}, \ln w_{He}/w_{N2})`, in which any value is
-physical, and :math:`s_m` that of NRLMSIS at the member's drivers,
+With the state written as :math:`s = (\ln T, \ln w_O/w_{N2}, \ln w_{O2}/w_{N2}, \ln w_{He}/w_{N2})`, in which any
+value is physical, and :math:`s_m` that of NRLMSIS at the member's drivers,
 
 .. math:: s(t) = s_m(t) + (s(t_0) - s_m(t_0)) \, e^{-(t - t_0)/\tau(zp)}.
 
-What an analysis changed decays with a time :math:`\tau` that goes geometrically from the bottom to the top of the grid; nothing
-is transported. Spread comes from the perturbed drivers and lower boundary and is restored as increments decay.
+What an analysis changed decays with a time :math:`\tau` that goes geometrically from the bottom to the top of the
+grid; nothing is transported. Spread comes from the perturbed drivers and lower boundary and is restored as increments
+decay.
 
-Perturbed inputs: F10.7; hemispheric power and cross-tail potential (as a Kp offset, :func:`member_kp_offset`); lower boundary
-temperature, fading upward over two scale heights, and height; ln(w_O/w_N2) and ln(w_He/w_N2) as offsets at all heights.
+Perturbed inputs: F10.7; hemispheric power and cross-tail potential (as a Kp offset, :func:`member_kp_offset`); lower
+boundary temperature, fading upward over two scale heights, and height; ln(w_O/w_N2) and ln(w_He/w_N2) as offsets at
+all heights.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 What an adapter has to do, in the order in which the framework asks:
 
 1. ``layout`` says which fields there are, in which unit, within which bounds and on which grid.
-2. ``perturbable_inputs`` names what may differ between members, with the unit in the name; the framework refuses others.
-3. ``initial`` returns the members of this rank at the start, shape ``(state_size, members)``.
-4. ``forecast`` advances them together to ``stop``. It must not change its input, must be the identity for zero length,
+2. ``perturbable_inputs`` names what may differ between members, with the unit in the name; the framework refuses
+others. 3. ``initial`` returns the members of this rank at the start, shape ``(state_size, members)``. 4. ``forecast``
+advances them together to ``stop``. It must not change its input, must be the identity for zero length,
    give the same bits twice, and give each member the same result whoever its neighbours are.
 5. ``height`` returns the geometric height of the mid-levels, from the state alone and the member's inputs.
 
-Then add one line to ``model_adapters/registry.py`` and run ``pytest tests/adapters``, which holds every adapter to this.
+Then add one line to ``model_adapters/registry.py`` and run ``pytest tests/adapters``, which holds every adapter to
+this.
 
 The law of this one: an isothermal, well-mixed atmosphere whose temperature relaxes towards a member's equilibrium
 temperature, dT/dt = (T_eq - T) / tau.

@@ -8,8 +8,8 @@ With N members, p observations, :math:`\Omega` an orthonormal basis (N, N-1) of 
     Xa   = xbar 1^T + X Omega (w 1^T + sqrt(N-1) A^(1/2) Omega^T)         (state, N)
 
 The symmetric square root makes the result independent of the basis, and since the rows of HX' = HX - mean(HX) sum to
-zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = R^{-1/2} HX'` (p, N), :math:`a = \varrho(N-1)` and
-S S^T or S^T S diagonalised, everything can be written in the space of the members::
+zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = R^{-1/2} HX'` (p, N), :math:`a = \varrho(N-1)`
+and S S^T or S^T S diagonalised, everything can be written in the space of the members::
 
     Xa = xbar 1^T + X' (w 1^T + sqrt(N-1) C),   w (N,),  C (N, N) symmetric
     p < N:   S S^T = U diag(l) U^T,  V = S^T U
@@ -57,7 +57,8 @@ def _check(
         raise ValueError(f"an ensemble needs at least 2 members, not {members}")
     if innovation.shape != (observations,) or inverse_variance.shape != (observations,):
         raise ValueError(
-            f"innovation {innovation.shape} and inverse variance {inverse_variance.shape} must have shape ({observations},)"
+            f"innovation {innovation.shape} and inverse variance {inverse_variance.shape} "
+            f"must have shape ({observations},)"
         )
     if not forgetting_factor > 0.0:
         raise ValueError(f"the forgetting factor must be positive, not {forgetting_factor}")

@@ -2,9 +2,9 @@
 
 Two text forms are understood.
 
-**Native** (``Density_3deg_YY_DDD.ascii``, Sutton 2011, doi:10.1029/2010JA015538): one file per day, averages in bins of
-3 deg of latitude. The first line names version and author, the second one the columns, separated by semicolons; records
-follow. Columns of version 2.2:
+**Native** (``Density_3deg_YY_DDD.ascii``; Sutton, E. K. (2011): Accelerometer-Derived Atmospheric Density from the
+CHAMP and GRACE Satellites): one file per day, averages in bins of 3 deg of latitude. The first line names version and
+author, the second one the columns, separated by semicolons; records follow. Columns of version 2.2:
 
 1. two-digit year, 2. day of year, 3. second of day in GPS time, 4. centre latitude of the bin [deg], 5. geodetic
 latitude [deg], 6. longitude [deg], 7. height [km], 8. local time [h], 9. quasi-dipole latitude [deg], 10. magnetic

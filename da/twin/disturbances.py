@@ -26,9 +26,7 @@ _ENVELOPE_NORM = 4.0 / (3.0 * np.sqrt(3.0))
 
 def seconds_since_origin(time: TimeArray) -> FloatArray:
     """Return seconds since `TIME_ORIGIN`, array (n,)."""
-    return np.asarray(
-        (time - TIME_ORIGIN).astype("timedelta64[ns]").astype(np.int64) / 1.0e9, dtype=np.float64
-    )
+    return np.asarray((time - TIME_ORIGIN).astype("timedelta64[ns]").astype(np.int64) / 1.0e9, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,7 @@ def draw_waves(
     return tuple(waves)
 
 
-def draw_modulation(
-    rng: np.random.Generator, rms: float, period_d: Range, terms: int = 3
-) -> GlobalModulation:
+def draw_modulation(rng: np.random.Generator, rms: float, period_d: Range, terms: int = 3) -> GlobalModulation:
     """Return a modulation of ``terms`` cosines: periods uniform within ``period_d`` [days], random phases."""
     periods = rng.uniform(*period_d, size=terms)
     phases = rng.uniform(0.0, 2.0 * np.pi, size=terms)

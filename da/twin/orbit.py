@@ -131,11 +131,7 @@ class CircularOrbit:
     @property
     def node_rate_deg_per_day(self) -> float:
         """Precession of the node [degrees per day], positive eastward."""
-        return (
-            -self._mean_motion_deg_per_day
-            * self._oblateness
-            * float(np.cos(np.radians(self.inclination_deg)))
-        )
+        return -self._mean_motion_deg_per_day * self._oblateness * float(np.cos(np.radians(self.inclination_deg)))
 
     @property
     def local_time_rate_h_per_day(self) -> float:
@@ -159,9 +155,7 @@ class CircularOrbit:
         """Return the local mean solar time of the ascending node [h], array (n,) in [0, 24)."""
         stamps = _as_times(time)
         longitude = self._node_deg(stamps) - greenwich_sidereal_angle_deg(stamps)
-        return np.asarray(
-            np.mod(_universal_time_h(stamps) + longitude / _DEGREES_PER_HOUR, 24.0), dtype=np.float64
-        )
+        return np.asarray(np.mod(_universal_time_h(stamps) + longitude / _DEGREES_PER_HOUR, 24.0), dtype=np.float64)
 
     def positions(self, time: ArrayLike) -> GeodeticPosition:
         """Return where the satellite is.

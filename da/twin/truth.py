@@ -83,9 +83,7 @@ class TwinTruthSettings:
         if not self.growth_height_km > 0.0:
             raise ValueError("growth_height_km must be positive")
         if self.wave_count < 0 or not 0.0 <= self.wave_amplitude_range[0] <= self.wave_amplitude_range[1]:
-            raise ValueError(
-                "wave_count and wave_amplitude_range must not be negative (the latter in rising order)"
-            )
+            raise ValueError("wave_count and wave_amplitude_range must not be negative (the latter in rising order)")
         for name in ("wave_speed_range_m_s", "wave_period_range_h", "modulation_period_range_d"):
             low, high = getattr(self, name)
             if not 0.0 < low <= high:
@@ -183,9 +181,7 @@ class TwinTruth:
         )
         return Msis(shifted, MsisVersion.MSIS00)
 
-    def density(
-        self, time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike, altitude_km: ArrayLike
-    ) -> FloatArray:
+    def density(self, time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike, altitude_km: ArrayLike) -> FloatArray:
         """Return the true total mass density at points of a track.
 
         Parameters
@@ -227,9 +223,7 @@ class TwinTruth:
         s = self.settings
         heights = (s.lower_altitude_km, s.upper_altitude_km)
         values = (s.lower_height_factor_ln, s.upper_height_factor_ln)
-        return np.asarray(
-            np.interp(np.asarray(altitude_km, dtype=np.float64), heights, values), dtype=np.float64
-        )
+        return np.asarray(np.interp(np.asarray(altitude_km, dtype=np.float64), heights, values), dtype=np.float64)
 
     def growth(self, altitude_km: ArrayLike) -> FloatArray:
         """Return ``G(h)`` at heights [km] of any shape."""
@@ -241,9 +235,7 @@ def _points(
     time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike, altitude_km: ArrayLike
 ) -> tuple[TimeArray, FloatArray, FloatArray, FloatArray]:
     stamps: TimeArray = np.atleast_1d(np.asarray(time, dtype="datetime64[ns]"))
-    places = [
-        np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (latitude, longitude, altitude_km)
-    ]
+    places = [np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (latitude, longitude, altitude_km)]
     if stamps.ndim != 1 or any(values.shape != stamps.shape for values in places):
         raise ValueError("time, latitude, longitude and altitude_km must be arrays of one length")
     if np.any(np.isnat(stamps)) or not np.all(np.isfinite(places)):

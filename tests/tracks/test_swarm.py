@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import cdflib
 import numpy as np
@@ -30,19 +29,18 @@ def values(n: int = 5) -> dict[str, np.ndarray]:
     }
 
 
-def write_cdf(path: Path, data: dict[str, np.ndarray], units: dict[str, str], system: str | None = "UTC") -> Content:
+def write_cdf(
+    path: Path, data: dict[str, np.ndarray], units: dict[str, str], system: str = "UTC", fill: str = "0.99900E+33"
+) -> Content:
     """Write a file as ESA does: scalar variables, fill values as text attributes."""
     writer = CdfWriter(path, cdf_spec={"Encoding": 6})
-    attributes: dict[str, Any] = {"SATELLITE": {0: "Swarm-C"}}
-    if system is not None:
-        attributes["TIME SYSTEM"] = {0: system}
-    writer.write_globalattrs(attributes)
+    writer.write_globalattrs({"SATELLITE": {0: "Swarm-C"}, "TIME SYSTEM": {0: system}})
     for name, array in data.items():
         kind = {"time": 31, "validity_flag": 1}.get(name, 45)
         if name == "time" and array.dtype == np.int64:
             kind = 33
         spec = {"Variable": name, "Data_Type": kind, "Num_Elements": 1, "Rec_Vary": True, "Dim_Sizes": []}
-        variable = {"FILLVAL": "127" if name == "validity_flag" else "0.99900E+33"}
+        variable = {"FILLVAL": "127" if name == "validity_flag" else fill}
         if name in units:
             variable["UNITS"] = units[name]
         writer.write_var(spec, var_attrs=variable, var_data=array)
@@ -88,6 +86,8 @@ def test_that_other_units_and_time_systems_are_refused(tmp_path: Path):
         read_swarm(write_cdf(tmp_path / "b.cdf", values(), without), "x")
     with pytest.raises(ThermodaError, match="time system 'TAI'"):
         read_swarm(write_cdf(tmp_path / "c.cdf", values(), UNITS, "TAI"), "x")
+    with pytest.raises(ThermodaError, match=r"d\.cdf, time: the attribute FILLVAL is \['none'\], expected a number"):
+        read_swarm(write_cdf(tmp_path / "d.cdf", values(), UNITS, fill="none"), "x")
 
 
 def test_that_missing_or_unlike_variables_are_named(tmp_path: Path):

@@ -20,9 +20,7 @@ def test_that_the_geodetic_conversion_round_trips(height_m: float) -> None:
 
 def test_that_height_is_counted_from_the_semi_axes_at_equator_and_pole() -> None:
     polar_radius = EARTH_EQUATORIAL_RADIUS * (1 - EARTH_FLATTENING)
-    latitude, height = geodetic_from_cartesian(
-        [EARTH_EQUATORIAL_RADIUS + 5e3, 0.0], [0.0, polar_radius + 7e3]
-    )
+    latitude, height = geodetic_from_cartesian([EARTH_EQUATORIAL_RADIUS + 5e3, 0.0], [0.0, polar_radius + 7e3])
     np.testing.assert_allclose(latitude, [0.0, 90.0], rtol=0, atol=1e-12)
     np.testing.assert_allclose(height, [5e3, 7e3], rtol=0, atol=ROUNDING_M)
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
 from da.constants import EARTH_EQUATORIAL_RADIUS, EARTH_GM, EARTH_J2
-from da.twin import CircularOrbit
 from da.geodesy import cartesian_from_geodetic
+from da.twin import CircularOrbit
 
 EPOCH = np.datetime64("2010-04-04T05:30:00", "ns")
 SECOND = np.timedelta64(1, "s")
@@ -57,12 +57,8 @@ def test_that_a_polar_orbit_is_lowest_over_the_equator_by_the_difference_of_the_
     assert abs(position.latitude[np.argmax(position.altitude_km)]) > 89.9
 
 
-@pytest.mark.parametrize(
-    ("inclination_deg", "highest"), [(30.0, 30.0), (CHAMP_INCLINATION, 87.3), (98.2, 81.8)]
-)
-def test_that_the_highest_geocentric_latitude_is_the_inclination(
-    inclination_deg: float, highest: float
-) -> None:
+@pytest.mark.parametrize(("inclination_deg", "highest"), [(30.0, 30.0), (CHAMP_INCLINATION, 87.3), (98.2, 81.8)])
+def test_that_the_highest_geocentric_latitude_is_the_inclination(inclination_deg: float, highest: float) -> None:
     satellite = orbit(500.0, inclination_deg)
     position = satellite.positions(one_revolution(satellite))
     axis_distance, z = cartesian_from_geodetic(position.latitude, 1e3 * position.altitude_km)

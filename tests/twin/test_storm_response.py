@@ -37,18 +37,14 @@ def test_that_there_is_no_response_in_quiet_times(drivers_of: Build) -> None:
 
 
 @pytest.mark.parametrize("interpolation", [MIDPOINTS, STEPPED])
-def test_that_the_response_depends_only_on_the_past(
-    drivers_of: Build, interpolation: ApInterpolation
-) -> None:
+def test_that_the_response_depends_only_on_the_past(drivers_of: Build, interpolation: ApInterpolation) -> None:
     after = dict.fromkeys(range(STORM_INTERVAL, 160), 24)
     calm = storm(drivers_of({40: 18}, interpolation=interpolation))
     stormy = storm(drivers_of({40: 18} | after, interpolation=interpolation))
     time = STORM_BEGIN + np.arange(-72, 24) * HOUR
     before = time <= STORM_BEGIN
     latitude = np.full(time.size, 60.0)
-    np.testing.assert_array_equal(
-        calm.evaluate(time, latitude)[before], stormy.evaluate(time, latitude)[before]
-    )
+    np.testing.assert_array_equal(calm.evaluate(time, latitude)[before], stormy.evaluate(time, latitude)[before])
     assert np.all(stormy.evaluate(time, latitude)[-12:] > calm.evaluate(time, latitude)[-12:] + 0.1)
 
 

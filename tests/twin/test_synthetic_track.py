@@ -71,9 +71,7 @@ def test_that_the_track_says_that_it_is_synthetic_and_from_which_seed(april_2010
     assert made.satellite == "CHAMP-like"
 
 
-@pytest.mark.parametrize(
-    "options", [{"step_s": 0.0}, {"relative_noise": -0.1}, {"relative_noise": float("nan")}]
-)
+@pytest.mark.parametrize("options", [{"step_s": 0.0}, {"relative_noise": -0.1}, {"relative_noise": float("nan")}])
 def test_that_impossible_options_are_refused(april_2010: Drivers, options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         track(april_2010, **options)

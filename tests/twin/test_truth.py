@@ -43,9 +43,7 @@ def test_that_the_wrong_sun_shifts_daily_and_81_day_f107(april_2010: Drivers, po
     assert np.all(expected < TwinTruth(april_2010, QUIET_SETTINGS).density(*points))
 
 
-def test_that_the_same_seed_gives_the_same_truth_and_another_seed_another(
-    april_2010: Drivers, points: Points
-) -> None:
+def test_that_the_same_seed_gives_the_same_truth_and_another_seed_another(april_2010: Drivers, points: Points) -> None:
     first = TwinTruth(april_2010, seed=4).density(*points)
     np.testing.assert_array_equal(first, TwinTruth(april_2010, seed=4).density(*points))
     other = TwinTruth(april_2010, seed=5).density(*points)
@@ -125,9 +123,7 @@ def test_that_activity_after_a_time_changes_nothing_but_the_climatology_before_i
 def test_that_the_assimilating_climatology_differs_from_the_truth_by_more_than_a_factor(
     april_2010: Drivers, points: Points
 ) -> None:
-    ratio = np.log(
-        TwinTruth(april_2010, seed=1).density(*points) / Msis(april_2010).along_track(*points).density
-    )
+    ratio = np.log(TwinTruth(april_2010, seed=1).density(*points) / Msis(april_2010).along_track(*points).density)
     assert -0.5 < ratio.mean() < 0.0
     assert 0.1 < ratio.std() < 0.3
 
