@@ -84,7 +84,7 @@ def test_that_versions_2_0_and_2_1_agree_in_density_and_species_up_to_single_pre
 
 
 def test_that_version_00_is_denser_by_more_than_a_tenth_at_the_heights_of_champ_and_grace(april_2010: Drivers) -> None:
-    # Measured on this storm: 17.5 % at 302 km, 15.5 % at 474 km; 14 and 12 % on average over quieter days.
+    # Measured on this storm: 17.5 % at 302 km, 15.5 % at 474 km.
     altitude = np.array([302.0, 474.0])
     old, new = (
         Msis(april_2010, version).on_grid(STORM, LATITUDE, LONGITUDE, altitude).density
