@@ -15,6 +15,7 @@ from rich.table import Table
 from da.analysis import observation_index_position
 from da.calibration import data_grid_batch
 from da.config import Experiment
+from da.drivers import Drivers
 from da.execution import (
     build_forecasts,
     localization,
@@ -26,12 +27,18 @@ from da.execution import (
 from da.filters.estkf import ensemble_transform
 from da.localization import select_local_observations
 from da.model import ForecastModel, refuse_unknown_perturbations
+from da.observations import ObservationBatch
 from da.parallel import SerialCommunicator
 from da.preparation import prepare
 from da.seeding import Purpose, streams
 
-TRIAL_MEMBERS = 2
-"""Members that are really made and advanced by one output step, to learn the cost."""
+FloatArray = NDArray[np.float64]
+
+TRIAL_MEMBERS = (2, 6)
+"""Sizes of two ensembles that are really made and advanced, to learn what members share and what each one adds."""
+
+ENSEMBLE_COPIES = 5
+"""Open loop, forecast, its transpose, analysis, and the work space of a forecast."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class ResolvedExperiment:
     memory_bytes : float
         Of both ensembles and the work space of an analysis, over all ranks.
     seconds : float
-        Estimated CPU time of the run on one core, timed here on two members.
+        Estimated CPU time of the run on one core, extrapolated from two small ensembles timed here.
     """
 
     state_size: int
@@ -78,59 +85,84 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
-    """Prepare step one and two members, and return what a run would be.
+    """Prepare step one and a few members, and return what a run would be.
 
     Raises
     ------
     ThermodaError
         For any fault that the run would meet at its start.
     """
-    perturbations = perturbation_model(experiment)
-    refuse_unknown_perturbations(experiment.model.adapter, model, perturbations.names)
+    refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
     step_one = prepare(experiment)
     plan = schedule(experiment)
-    trial = experiment.model_copy(
-        update={"ensemble": experiment.ensemble.model_copy(update={"members": TRIAL_MEMBERS})}
-    )
-    forecasts = build_forecasts(trial, experiment.model.adapter, model, step_one.drivers, SerialCommunicator())
-    rngs = streams(experiment.experiment.seed, Purpose.INITIAL_STATE, range(TRIAL_MEMBERS))
-    states = model.initial(plan.start, forecasts.inputs, rngs)
-    height = forecasts.height(states, plan.start)
     batch = data_grid_batch(step_one.calibrated, step_one.grid, plan.start, step_one.calibrating_track, step_one.error)
-    domains = sub_domains(experiment, model)
-    position = observation_index_position(
-        model.layout, height.mean(axis=-1), batch.latitude, batch.longitude, batch.altitude_km
-    )
-    grid = model.layout.grid
-    period = float(grid.longitude.size) if grid.periodic_longitude else None
-    counts = select_local_observations(domains.centre, position, localization(experiment), period).counts
-
+    few, more = (_trial(experiment, model, step_one.drivers, batch, members) for members in TRIAL_MEMBERS)
+    local = _local_observations(experiment, model, few.mean_height, batch)
     members, outputs, analyses = experiment.ensemble.members, plan.output_times.size, plan.analysis_times.size
-    model.forecast(states, plan.start, plan.output_times[1], forecasts.inputs)
-    forecast_s = _seconds(lambda: model.forecast(states, plan.start, plan.output_times[1], forecasts.inputs))
-    observe_s = _seconds(lambda: observe_density(model, states, height, batch))
-    transform_s = _transform_seconds(int(np.median(counts[counts > 0])) if counts.any() else 0, members)
-    per_step = members / TRIAL_MEMBERS * (2.0 * forecast_s + 2.5 * observe_s)
-    state_bytes = 8.0 * members * model.layout.state_size
+    forecast_s = _extrapolated(few.forecast_s, more.forecast_s, members)
+    observe_s = _extrapolated(few.observe_s, more.observe_s, members)
+    used = local[local > 0]
+    transform_s = _transform_seconds(int(np.median(used)), members) if used.size else 0.0
+    # Two ensembles are advanced; H is applied to each for output, and twice more per analysis.
+    seconds = outputs * 2.0 * (forecast_s + observe_s) + analyses * (used.size * transform_s + 3.0 * observe_s)
     return ResolvedExperiment(
         state_size=model.layout.state_size,
-        state_shape=grid.shape,
+        state_shape=model.layout.grid.shape,
         observations=len(batch),
         analyses=analyses,
         outputs=outputs,
-        sub_domains=len(domains),
-        local_observations=counts,
+        sub_domains=local.size,
+        local_observations=local,
         records={name: len(track) for name, track in step_one.tracks.items()},
         outliers=step_one.report.outliers,
-        memory_bytes=5.0 * state_bytes,
-        seconds=outputs * per_step
-        + analyses * (len(domains) * transform_s + 4.0 * observe_s * members / TRIAL_MEMBERS),
+        memory_bytes=ENSEMBLE_COPIES * 8.0 * members * model.layout.state_size,
+        seconds=seconds,
     )
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """Times [s] of one output step and one application of H to a small ensemble, and its mean heights [m]."""
+
+    forecast_s: float
+    observe_s: float
+    mean_height: FloatArray
+
+
+def _trial(
+    experiment: Experiment, model: ForecastModel, drivers: Drivers, batch: ObservationBatch, members: int
+) -> _Trial:
+    small = experiment.model_copy(update={"ensemble": experiment.ensemble.model_copy(update={"members": members})})
+    forecasts = build_forecasts(small, experiment.model.adapter, model, drivers, SerialCommunicator())
+    plan = schedule(experiment)
+    states = model.initial(
+        plan.start, forecasts.inputs, streams(experiment.experiment.seed, Purpose.INITIAL_STATE, range(members))
+    )
+    height = forecasts.height(states, plan.start)
+    times = plan.output_times
+    model.forecast(states, times[0], times[1], forecasts.inputs)
+    forecast_s = _seconds(lambda: model.forecast(states, times[1], times[min(2, times.size - 1)], forecasts.inputs))
+    observe_s = _seconds(lambda: observe_density(model, states, height, batch))
+    return _Trial(forecast_s, observe_s, height.mean(axis=-1))
+
+
+def _extrapolated(few_s: float, more_s: float, members: int) -> float:
+    """Return the time for all members, linear in their number."""
+    few, more = TRIAL_MEMBERS
+    return few_s + max(more_s - few_s, 0.0) / (more - few) * (members - few)
+
+
+def _local_observations(
+    experiment: Experiment, model: ForecastModel, mean_height: FloatArray, batch: ObservationBatch
+) -> NDArray[np.int64]:
+    position = observation_index_position(model.layout, mean_height, batch.latitude, batch.longitude, batch.altitude_km)
+    grid = model.layout.grid
+    period = float(grid.longitude.size) if grid.periodic_longitude else None
+    centre = sub_domains(experiment, model).centre
+    return select_local_observations(centre, position, localization(experiment), period).counts
+
+
 def _transform_seconds(observations: int, members: int) -> float:
-    if observations == 0:
-        return 0.0
     rng = np.random.default_rng(0)
     anomalies = rng.standard_normal((observations, members))
     innovation, inverse = rng.standard_normal(observations), np.ones(observations)
@@ -161,7 +193,7 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}",
         "outputs": f"{resolved.outputs} times",
         "memory": f"about {resolved.memory_bytes / 2**30:.2f} GiB over all ranks",
-        "expected cost": f"about {resolved.seconds / 60:.1f} CPU minutes, timed here on {TRIAL_MEMBERS} members",
+        "expected cost": f"about {resolved.seconds / 60:.1f} CPU minutes, extrapolated from a few members timed here",
     }
     for key, value in content.items():
         table.add_row(key, value)

@@ -7,26 +7,43 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from da.calibration import FilterKind
+from da.calibration import DataGrid, FilterKind
 from da.drivers import ApInterpolation
 from da.localization import Weighting
 from da.msis import GeomagneticActivity, MsisVersion
-from da.yaml_source import YamlSource
+from da.yaml_source import YamlSource, key_fault
+
+YEARS = range(1700, 2200)
+"""Years whose times datetime64[ns] can hold, with room for margins."""
 
 
 def _utc(value: Any) -> datetime:
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        raise ValueError("a time is written like 2010-04-05T00:00:00Z")
-    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    """Return a time as naive UTC; a time without zone is UTC."""
+    form = "must be a time like 2010-04-05T00:00:00Z"
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if not isinstance(text, str) or len(text) <= len("2010-04-05"):
+        raise ValueError(form)
+    try:
+        time = datetime.fromisoformat(text)
+        utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(form) from error
+    if utc.year not in YEARS:
+        raise ValueError(f"the year must lie between {YEARS.start} and {YEARS.stop - 1}")
+    return utc
+
+
+def _folder(value: Path) -> Path:
+    if value.name in ("", ".."):
+        raise ValueError("must name a folder, such as runs/quickstart")
+    return value
 
 
 def _name(value: str) -> str:
@@ -37,8 +54,16 @@ def _name(value: str) -> str:
 
 UtcTime = Annotated[datetime, BeforeValidator(_utc)]
 Name = Annotated[str, AfterValidator(_name)]
+HalfLife = Annotated[float, Field(gt=0.0, allow_inf_nan=True)]
 Positive = Annotated[float, Field(gt=0.0)]
-FinitePositive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def _nanoseconds(unit_ns: float, count: float) -> int:
+    return round(unit_ns * count)
+
+
+def _divides(part: int, whole: int) -> bool:
+    return part > 0 and whole % part == 0
 
 
 def to_datetime64(time: datetime) -> np.datetime64:
@@ -47,9 +72,19 @@ def to_datetime64(time: datetime) -> np.datetime64:
 
 
 class _Section(BaseModel):
-    """A section of the file: immutable, unknown keys refused."""
+    """A section of the file: immutable; unknown keys, infinities and NaN refused where a field does not allow them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, content: Any) -> Any:
+        """Refuse true and false where a number is due: as numbers they would be 1 and 0."""
+        for key, value in content.items() if isinstance(content, dict) else ():
+            field = cls.model_fields.get(key) if isinstance(key, str) else None
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise key_fault(f"must not be {str(value).lower()}", key)
+        return content
 
 
 class ExperimentSection(_Section):
@@ -59,13 +94,15 @@ class ExperimentSection(_Section):
     start: UtcTime = Field(description="First analysis time, UTC")
     stop: UtcTime = Field(description="Last analysis time, UTC")
     seed: int = Field(ge=0, description="The one seed of all random numbers")
-    output_folder: Path = Field(description="Folder of the results, relative to the working directory")
+    output_folder: Annotated[Path, AfterValidator(_folder)] = Field(
+        description="Folder of the results, relative to the working directory"
+    )
     reference: str = Field("", description="Paper, figure or table that this experiment follows")
 
     @model_validator(mode="after")
     def _in_order(self) -> ExperimentSection:
         if self.stop <= self.start:
-            raise ValueError("stop must be later than start")
+            raise key_fault("must be later than experiment.start", "stop")
         return self
 
 
@@ -120,17 +157,17 @@ class LowPassSection(_Section):
     """Low-pass filter of the scale factors."""
 
     kind: FilterKind = Field(FilterKind.ZERO_PHASE, description="'zero_phase' (uses future data) or 'causal'")
-    cutoff_h: FinitePositive = Field(3.0, description="Period at which the amplitude is 1/sqrt(2)")
+    cutoff_h: Positive = Field(3.0, description="Period at which the amplitude is 1/sqrt(2)")
     order: int = Field(4, ge=1, le=8)
 
 
 class QualitySection(_Section):
     """Outliers and gaps of the scale factors."""
 
-    outlier_window_h: FinitePositive = 1.0
-    outlier_threshold: FinitePositive = Field(4.0, description="In robust standard deviations (MAD / 0.6745)")
+    outlier_window_h: Positive = 1.0
+    outlier_threshold: Positive = Field(4.0, description="In robust standard deviations (MAD / 0.6745)")
     outlier_floor: float = Field(0.02, ge=0.0, description="Smallest standard deviation of ln s to judge by")
-    max_gap_h: FinitePositive = Field(6.0, description="Longer gaps are an error")
+    max_gap_h: Positive = Field(6.0, description="Longer gaps are an error")
 
 
 class CalibrationSection(_Section):
@@ -147,20 +184,27 @@ class CalibrationSection(_Section):
 class DataGridSection(_Section):
     """Points at which the calibrated model is evaluated."""
 
-    longitude_step_deg: FinitePositive = 20.0
-    latitude_step_deg: FinitePositive = 20.0
+    longitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
+    latitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
     latitude_limit_deg: float = Field(80.0, ge=0.0, le=90.0)
     altitude_min_km: float = Field(100.0, ge=90.0)
     altitude_max_km: float = Field(550.0, le=1000.0)
-    altitude_step_km: FinitePositive = 25.0
+    altitude_step_km: float = Field(25.0, ge=1.0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> DataGridSection:
+        if self.altitude_max_km < self.altitude_min_km:
+            raise key_fault("must not be below altitude_min_km", "altitude_max_km")
+        DataGrid.regular(**self.model_dump())
+        return self
 
 
 class ObservationErrorSection(_Section):
     """Standard deviation of the data grid's densities (Corbin & Kusche 2022, Eqs. 5-8)."""
 
-    weight_p0: FinitePositive = Field(description="p0 of Eq. 6; larger means more trust")
-    half_life_horizontal_rad: Positive = Field(float("inf"), description="Lambda_phi of Eq. 8; .inf: no dependence")
-    half_life_vertical_km: Positive = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
+    weight_p0: Positive = Field(description="p0 of Eq. 6; larger means more trust")
+    half_life_horizontal_rad: HalfLife = Field(float("inf"), description="Lambda_phi of Eq. 8; .inf: no dependence")
+    half_life_vertical_km: HalfLife = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
 
 
 class ModelSection(_Section):
@@ -173,8 +217,8 @@ class ModelSection(_Section):
 class PerturbationSection(_Section):
     """One perturbed input; its unit is in its name."""
 
-    standard_deviation: float = Field(ge=0.0, allow_inf_nan=False)
-    truncation: FinitePositive = Field(description="Draws beyond +-truncation are rejected")
+    standard_deviation: float = Field(ge=0.0)
+    truncation: Positive = Field(description="Draws beyond +-truncation are rejected")
 
 
 class CorrelationSection(_Section):
@@ -197,16 +241,14 @@ class LocalizationSection(_Section):
     """Sub-domains and weights, in cells of the state grid."""
 
     block_cells: int = Field(3, ge=1, description="Cells per side of a sub-domain")
-    cutoff_radius_cells: FinitePositive = Field(description="Observations up to this distance are local")
+    cutoff_radius_cells: Positive = Field(description="Observations up to this distance are local")
     weighting: Weighting = Field(description="'gaspari_cohn' or 'uniform'")
-    support_radius_cells: FinitePositive | None = Field(
-        None, description="Distance at which the weight is exactly zero"
-    )
+    support_radius_cells: Positive | None = Field(None, description="Distance at which the weight is exactly zero")
 
     @model_validator(mode="after")
     def _support(self) -> LocalizationSection:
         if (self.weighting is Weighting.GASPARI_COHN) != (self.support_radius_cells is not None):
-            raise ValueError("support_radius_cells belongs to weighting: gaspari_cohn, and to it alone")
+            raise key_fault("belongs to weighting: gaspari_cohn, and to it alone", "support_radius_cells")
         return self
 
 
@@ -220,7 +262,7 @@ class RelaxationSection(_Section):
 class AnalysisSection(_Section):
     """Step two: the filter."""
 
-    interval_h: FinitePositive = 1.0
+    interval_h: Positive = 1.0
     localization: LocalizationSection
     forgetting_factor: float = Field(1.0, gt=0.0, le=1.0, description="Below one inflates the prior covariance")
     relaxation: RelaxationSection | None = None
@@ -229,7 +271,7 @@ class AnalysisSection(_Section):
 class OutputSection(_Section):
     """What is written."""
 
-    interval_min: FinitePositive = 10.0
+    interval_min: float = Field(10.0, ge=0.1)
     composition: bool = Field(True, description="Temperature and mass fractions on the state grid")
 
 
@@ -261,17 +303,20 @@ class Experiment(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
-        if self.calibration.satellite not in self.satellites:
-            known = ", ".join(self.satellites)
-            raise ValueError(f"calibration.satellite '{self.calibration.satellite}' is not among satellites: {known}")
-        length = (self.experiment.stop - self.experiment.start).total_seconds()
-        interval = 3600.0 * self.analysis.interval_h
-        if abs(length / interval - round(length / interval)) > 1e-9:
-            raise ValueError("analysis.interval_h must divide the time from experiment.start to experiment.stop")
-        steps = interval / (60.0 * self.output.interval_min)
-        if abs(steps - round(steps)) > 1e-9:
-            raise ValueError("output.interval_min must divide analysis.interval_h")
+        self._refuse_unknown_satellite(self.calibration.satellite, "calibration", "satellite")
+        for number, expected in enumerate(self.expect):
+            self._refuse_unknown_satellite(expected.satellite, "expect", number, "satellite")
+        length = self.experiment.stop - self.experiment.start
+        interval = _nanoseconds(3.6e12, self.analysis.interval_h)
+        if not _divides(interval, length // timedelta(microseconds=1) * 1000):
+            raise key_fault("must divide the time from experiment.start to experiment.stop", "analysis", "interval_h")
+        if not _divides(_nanoseconds(6e10, self.output.interval_min), interval):
+            raise key_fault("must divide analysis.interval_h", "output", "interval_min")
         return self
+
+    def _refuse_unknown_satellite(self, name: str, *key: str | int) -> None:
+        if name not in self.satellites:
+            raise key_fault(f"'{name}' is not among satellites: {', '.join(self.satellites)}", *key)
 
 
 def read_experiment(path: Path) -> tuple[Experiment, YamlSource]:

@@ -69,21 +69,26 @@ def horizontal_stencil(
     ----------
     grid_latitude, grid_longitude : array
         Degrees, equally spaced; the longitudes close the circle and their number is even, so that every meridian
-        continues beyond the pole.
+        continues beyond the pole; the outermost latitudes lie at the poles or half a step from them.
     latitude, longitude : array (points,)
         Degrees.
 
     Raises
     ------
     ValueError
-        If the grid is not global in longitude or a latitude lies outside [-90, 90].
+        If the grid is not global or a latitude lies outside [-90, 90].
     """
     n_lat, n_lon = grid_latitude.size, grid_longitude.size
     d_lon = 360.0 / n_lon
-    d_lat = float(grid_latitude[1] - grid_latitude[0])
     if n_lon % 2 or not np.allclose(np.diff(grid_longitude), d_lon, rtol=1e-9):
         raise ValueError("the horizontal grid must close the circle with an even number of equal steps in longitude")
-    if np.any(np.abs(latitude) > 90.0):
+    if n_lat < 2:
+        raise ValueError("the horizontal grid must have at least two latitudes")
+    d_lat = float(grid_latitude[1] - grid_latitude[0])
+    for to_pole in (90.0 + float(grid_latitude[0]), 90.0 - float(grid_latitude[-1])):
+        if not np.any(np.isclose(to_pole, [0.0, 0.5 * d_lat], rtol=0.0, atol=1e-6 * d_lat)):
+            raise ValueError("the outermost latitudes of the grid must lie at the poles or half a step from them")
+    if not np.all(np.abs(latitude) <= 90.0):
         raise ValueError("latitudes must lie within [-90, 90] degrees")
     row = (latitude - grid_latitude[0]) / d_lat
     south = np.floor(row).astype(np.int64)
@@ -109,7 +114,7 @@ def bracketing_level(height: FloatArray, column: IndexArray, altitude: FloatArra
     Parameters
     ----------
     height : array (levels, columns, members)
-        Increasing along the first axis.
+        Increasing along the first axis, of two levels or more.
     column : array (pairs,)
         Column of each pair of a point and a neighbouring column.
     altitude : array (pairs,)

@@ -48,7 +48,7 @@ class PerturbationModel:
     Raises
     ------
     ThermodaError
-        If a correlation names an unknown input or the correlations contradict each other.
+        If a correlation names an unknown input, a pair is listed twice, or the correlations contradict each other.
     """
 
     inputs: Mapping[str, Perturbation]
@@ -72,6 +72,8 @@ class PerturbationModel:
             i, j = self.names.index(first), self.names.index(second)
             if i == j:
                 raise ThermodaError(f"ensemble.correlations: '{first}' is paired with itself")
+            if correlation[i, j] != 0.0:
+                raise ThermodaError(f"ensemble.correlations: '{first}' and '{second}' are paired twice")
             correlation[i, j] = correlation[j, i] = value
         try:
             root = np.linalg.cholesky(correlation)

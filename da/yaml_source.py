@@ -9,14 +9,41 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 
 from da.errors import ThermodaError
 
 KeyPath = tuple[str | int, ...]
 Section = TypeVar("Section", bound=BaseModel)
+
+LONGEST_SHOWN = 80
+"""Characters of a wrong value that a message repeats."""
+
+
+def key_fault(problem: str, *key: str | int) -> PydanticCustomError:
+    """Return what a validator of a section raises for a fault of the key at the path ``key`` inside that section."""
+    return PydanticCustomError("key_fault", "{problem}", {"problem": problem, "key": key})
+
+
+class _Constructor(RoundTripConstructor):
+    """Builds the YAML nodes; values that cannot be built (30 February, !!int x) and tags are faults with a line."""
+
+    def construct_non_recursive_object(self, node: Node, tag: str | None = None) -> Any:
+        try:
+            return super().construct_non_recursive_object(node, tag=tag)
+        except (ValueError, OverflowError) as error:
+            raise ConstructorError(None, None, f"not a valid value ({error})", node.start_mark) from error
+
+    def refuse_tag(self, node: Node) -> Any:
+        raise ConstructorError(None, None, f"the tag {node.tag} has no meaning here", node.start_mark)
+
+
+_Constructor.add_constructor(None, _Constructor.refuse_tag)
 
 
 @dataclass(frozen=True)
@@ -41,21 +68,20 @@ class YamlSource:
         ThermodaError
             If it cannot be read, is not YAML (duplicate keys included), or is not a mapping.
         """
+        text = _read_text(path)
+        yaml = YAML(typ="rt", pure=True)
+        yaml.Constructor = _Constructor
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ThermodaError(f"{path}: there is no such file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ThermodaError(f"{path}: cannot be read ({error})") from error
-        try:
-            root = YAML(typ="rt", pure=True).load(text)
+            root = yaml.load(text)
+            plain(root)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f", line {mark.line + 1}" if mark else ""
-            problem = str(error.problem or error.context or "not YAML").splitlines()[0]
-            raise ThermodaError(f"{path}{line}: {problem}") from error
+            raise ThermodaError(f"{path}{line}: {_syntax_problem(error)}") from error
         except YAMLError as error:
             raise ThermodaError(f"{path}: {str(error).splitlines()[0]}") from error
+        except RecursionError as error:
+            raise ThermodaError(f"{path}: nested too deeply, or an alias stands inside what it repeats") from error
         if not isinstance(root, CommentedMap):
             raise ThermodaError(f"{path}: an experiment is a mapping of sections, such as 'experiment:'")
         return cls(path, root)
@@ -73,8 +99,10 @@ class YamlSource:
         found: int | None = None
         for part in path:
             if isinstance(node, CommentedMap) and part in node:
-                found = node.lc.key(part)[0] + 1
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+                position = (node.lc.data or {}).get(part)
+                # A key that came with '<<' stands elsewhere: its mapping's line is shown.
+                found = found if position is None else position[0] + 1
+            elif _has_item(node, part):
                 found = node.lc.item(part)[0] + 1
             else:
                 break
@@ -85,7 +113,8 @@ class YamlSource:
         """Return an error that names file, line and key."""
         line = self.line(path)
         where = f"{self.path}, line {line}" if line else f"{self.path}"
-        return ThermodaError(f"{where}: {'.'.join(map(str, path))}: {problem}")
+        key = f"{'.'.join(map(str, path))}: " if path else ""
+        return ThermodaError(f"{where}: " + " ".join(f"{key}{problem}".split()))
 
     def validate(self, section: type[Section], prefix: KeyPath = ()) -> Section:
         """Return what stands at a key path (the whole file by default) as a ``section`` object.
@@ -101,7 +130,8 @@ class YamlSource:
             faults = error.errors()
             # An unknown key often causes a missing one: it is named first, since it can be mended by a letter.
             fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
-            path = prefix + self._existing(prefix, fault["loc"])
+            inside = fault.get("ctx", {}).get("key", ())
+            path = prefix + self._existing(prefix, (*fault["loc"], *inside))
             if fault["type"] == "extra_forbidden":
                 names = _valid_names(section, fault["loc"][:-1])
                 raise self.error(path, _unknown_key(str(fault["loc"][-1]), names)) from None
@@ -113,14 +143,40 @@ class YamlSource:
         kept: list[str | int] = []
         for position, part in enumerate(location):
             is_key = isinstance(node, CommentedMap) and part in node
-            is_index = isinstance(node, CommentedSeq) and isinstance(part, int)
             last = position == len(location) - 1
-            if is_key or is_index:
+            if is_key or _has_item(node, part):
                 node = node[part]
                 kept.append(part)
             elif last and not _is_union_tag(part):
                 kept.append(part)
+                node = None
         return tuple(kept)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ThermodaError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ThermodaError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ThermodaError(f"{path}, line {line}: not UTF-8 text (byte {content[error.start]:#04x})") from error
+
+
+def _syntax_problem(error: MarkedYAMLError) -> str:
+    """Return what is wrong in one line, without the value of a duplicate key, which may be a whole section."""
+    problem = str(error.problem or "not YAML").partition(" with value ")[0]
+    text = f"{error.context}: {problem}" if error.context else problem
+    hint = "; check the indentation" if "<block end>" in text else ""
+    return " ".join(text.split()) + hint
+
+
+def _has_item(node: Any, part: str | int) -> bool:
+    return isinstance(node, CommentedSeq) and isinstance(part, int) and 0 <= part < len(node)
 
 
 def _is_union_tag(part: str | int) -> bool:
@@ -130,9 +186,14 @@ def _is_union_tag(part: str | int) -> bool:
 def plain(node: Any) -> Any:
     """Return YAML nodes as plain dicts, lists and scalars."""
     if isinstance(node, Mapping):
-        return {key: plain(value) for key, value in node.items()}
+        return {plain(key): plain(value) for key, value in node.items()}
+    if isinstance(node, tuple):
+        return tuple(plain(value) for value in node)
     if isinstance(node, Sequence) and not isinstance(node, str):
         return [plain(value) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
     return node
 
 
@@ -166,11 +227,29 @@ def _members(annotation: Any) -> list[Any]:
     return [one for argument in arguments for one in _members(argument)] if arguments else [annotation]
 
 
+WORDING = {
+    "missing": "this key is required",
+    "tuple_type": "must be a list, such as [a, b]",
+    "dict_type": "must be a section of keys",
+    "model_type": "must be a section of keys",
+    "path_type": "must be a path",
+    "too_short": "has too few entries",
+    "too_long": "has too many entries",
+}
+"""What pydantic's types of fault are called where a user reads them; its own messages speak of Python."""
+
+
 def _explain(fault: Mapping[str, Any]) -> str:
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    if fault["type"] == "missing":
-        return "this key is required"
-    given = fault.get("input")
-    shown = "" if isinstance(given, (dict, list)) or given is None else f" (given: {given})"
-    return f"{message}{shown}"
+    """Return what is wrong with a value, and the value where it is short."""
+    kind, given = str(fault["type"]), fault.get("input")
+    message = str(fault["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = WORDING.get(kind, message[:1].lower() + message[1:])
+    if kind == "missing":
+        return message if isinstance(fault["loc"][-1], str) else "this entry of the list is required"
+    if isinstance(given, (dict, list, tuple)) or kind == "key_fault":
+        return message
+    if kind == "enum" and not isinstance(given, str) and given is not None:
+        message += ", as text in quotes"
+    shown = "nothing" if given is None else str(given)
+    shown = shown if len(shown) <= LONGEST_SHOWN else shown[:LONGEST_SHOWN] + "..."
+    return f"{message} (given: {shown})"

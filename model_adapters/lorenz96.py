@@ -26,7 +26,7 @@ DAYS_PER_TIME_UNIT = 5.0
 class Lorenz96Settings(BaseModel):
     """Section ``model.settings`` of Lorenz-96."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     variables: int = Field(40, ge=4, description="Number of variables on the ring")
     forcing: float = Field(8.0, description="F; chaotic around 8")
@@ -61,8 +61,13 @@ class Lorenz96:
         ------
         ThermodaError
             If ``stop - start`` is not a multiple of the step.
+        ValueError
+            If ``stop`` comes before ``start``.
         """
-        steps, rest = divmod(int((stop - start) / np.timedelta64(1, "ns")), self._step_ns)
+        if stop < start:
+            raise ValueError(f"stop {stop} comes before start {start}")
+        duration_ns = int((stop.astype("datetime64[ns]") - start.astype("datetime64[ns]")).astype(np.int64))
+        steps, rest = divmod(duration_ns, self._step_ns)
         if rest:
             raise ThermodaError(
                 f"lorenz96: {stop - start} is not a multiple of the step of {self._step_ns / 3.6e12:g} h"

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.hydrostatics import mid_level_height
@@ -46,7 +46,7 @@ SMALLEST_FRACTION = 1e-12
 class MsisRelaxationSettings(BaseModel):
     """Section ``model.settings`` of this adapter."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     resolution_deg: float = Field(5.0, ge=2.5, le=30.0, description="Horizontal step of the state grid")
     msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00' (NRLMSISE-00)")
@@ -56,6 +56,13 @@ class MsisRelaxationSettings(BaseModel):
     step_s: float = Field(60.0, gt=0.0, description="Model step: how far back the fields '..._previous' lie")
     f107_node_sfu: float = Field(16.0, gt=0.0, description="F10.7 offsets between which NRLMSIS is interpolated")
     kp_node: float = Field(1.5, gt=0.0, le=3.0, description="Kp offsets between which NRLMSIS is interpolated")
+
+    @field_validator("resolution_deg")
+    @classmethod
+    def _divides_the_globe(cls, step: float) -> float:
+        if 180.0 % step or (360.0 / step) % 2:
+            raise ValueError("must divide 180")
+        return step
 
 
 class MsisRelaxation:
@@ -74,8 +81,6 @@ class MsisRelaxation:
 
     def __init__(self, settings: MsisRelaxationSettings) -> None:
         step = settings.resolution_deg
-        if 180.0 % step or (360.0 / step) % 2:
-            raise ValueError(f"resolution_deg must divide 180, not {step}")
         latitude = np.arange(-90.0 + 0.5 * step, 90.0, step)
         self._settings = settings
         self.layout = StateLayout(THERMOSPHERE_FIELDS, StateGrid(LEVELS, latitude, np.arange(-180.0, 180.0, step)))
@@ -98,7 +103,18 @@ class MsisRelaxation:
     def forecast(
         self, states: FloatArray, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs
     ) -> FloatArray:
-        """Return the exact solution at ``stop``; the previous step takes the reference linear in time."""
+        """Return the exact solution at ``stop``.
+
+        The previous fields lie a model step earlier, but not before ``start``, and take the reference as linear in
+        time between ``start`` and ``stop``.
+
+        Raises
+        ------
+        ValueError
+            If ``stop`` comes before ``start``.
+        """
+        if stop < start:
+            raise ValueError(f"stop {stop} comes before start {start}")
         if stop == start:
             return states.copy()
         members = states.shape[1]

@@ -3,10 +3,10 @@
 What an adapter has to do, in the order in which the framework asks:
 
 1. ``layout`` says which fields there are, in which unit, within which bounds and on which grid.
-2. ``perturbable_inputs`` names what may differ between members, with the unit in the name; the framework refuses
-others. 3. ``initial`` returns the members of this rank at the start, shape ``(state_size, members)``. 4. ``forecast``
-advances them together to ``stop``. It must not change its input, must be the identity for zero length,
-   give the same bits twice, and give each member the same result whoever its neighbours are.
+2. ``perturbable_inputs`` names what may differ between members, with the unit in the name; others are refused.
+3. ``initial`` returns the members of this rank at the start, shape ``(state_size, members)``.
+4. ``forecast`` advances them together to ``stop``. It must not change its input, must be the identity for zero length,
+   give the same bits twice, give each member the same result whoever its neighbours are, and refuse to go back.
 5. ``height`` returns the geometric height of the mid-levels, from the state alone and the member's inputs.
 
 Then add one line to ``model_adapters/registry.py`` and run ``pytest tests/adapters``, which holds every adapter to
@@ -38,7 +38,7 @@ COMPOSITION = {"mass_fraction_O": 0.25, "mass_fraction_O2": 0.18, "mass_fraction
 class TemplateSettings(BaseModel):
     """Section ``model.settings`` of this adapter; each key has a unit in its name and a range."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     equilibrium_temperature_k: float = Field(800.0, gt=100.0, le=3000.0, description="T_eq without perturbation")
     relaxation_time_h: float = Field(12.0, gt=0.0, description="tau, the e-folding time")
@@ -68,6 +68,8 @@ class TemplateModel:
         self, states: FloatArray, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs
     ) -> FloatArray:
         """Return the exact solution at ``stop``, and the one a model step earlier as the previous fields."""
+        if stop < start:
+            raise ValueError(f"stop {stop} comes before start {start}")
         duration_s = (stop - start) / np.timedelta64(1, "s")
         if duration_s == 0.0:
             return states.copy()
