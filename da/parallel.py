@@ -166,34 +166,39 @@ def start_communicator() -> Communicator:
     return comm
 
 
+class AgreedError(ThermodaError):
+    """A fault of input or data that is raised on all ranks alike, so that each can end by itself."""
+
+
 @contextmanager
 def collective(comm: Communicator, phase: str) -> Iterator[None]:
     """Run local work and end all ranks alike where it failed on one of them.
 
-    The body must not communicate. A ThermodaError on any rank is raised on all of them, that of the lowest rank; other
-    exceptions are programming errors and propagate at once.
+    The body must not communicate. A ThermodaError on any rank is raised on all of them as an AgreedError with the
+    message of the lowest rank; other exceptions are programming errors and propagate at once.
     """
-    message: str | None = None
+    own: ThermodaError | None = None
     try:
         yield
     except ThermodaError as error:
-        message = str(error)
-    messages = [text for text in comm.allgather(message) if text is not None]
+        own = error
+    messages = [text for text in comm.allgather(None if own is None else str(own)) if text is not None]
     if messages:
-        raise ThermodaError(messages[0] if phase in messages[0] or not phase else f"{phase}: {messages[0]}")
+        raise AgreedError(messages[0] if phase in messages[0] else f"{phase}: {messages[0]}") from own
 
 
 def from_root(comm: Communicator, produce: Callable[[], T]) -> T:
-    """Return on all ranks what ``produce`` returns on rank 0; its ThermodaError is raised on all ranks."""
+    """Return on all ranks what ``produce`` returns on rank 0; its ThermodaError becomes an AgreedError on all ranks."""
     outcome: tuple[Any, str | None] | None = None
+    own: ThermodaError | None = None
     if comm.rank == 0:
         try:
             outcome = (produce(), None)
         except ThermodaError as error:
-            outcome = (None, str(error))
+            own, outcome = error, (None, str(error))
     result, message = comm.broadcast(outcome)
     if message is not None:
-        raise ThermodaError(message)
+        raise AgreedError(message) from own
     value: T = result
     return value
 

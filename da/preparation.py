@@ -72,8 +72,6 @@ def experiment_drivers(experiment: Experiment) -> Drivers:
         table=section.table,
         allow_predicted=section.allow_predicted,
         ap_interpolation=section.ap_interpolation,
-        solar_wind_files=section.solar_wind_files,
-        hemispheric_power_file=section.hemispheric_power_file,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
@@ -69,5 +70,5 @@ def provenance(
         "command": sys.argv,
         "phase_seconds": {name: round(value, 2) for name, value in phase_seconds.items()},
         "peak_memory_bytes": peak_memory_bytes,
-        "configuration": experiment.model_dump(mode="json"),
+        "configuration": json.loads(experiment.model_dump_json()),
     }

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -74,7 +75,7 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     name = experiment.experiment.name
     table = Table(title=f"{name}: {experiment.ensemble.members} members on {provenance['ranks']} ranks")
     table.add_column("phase")
-    table.add_column("wall time [s]", justify="right")
+    table.add_column(escape("wall time [s]"), justify="right")
     for phase, elapsed in provenance["phase_seconds"].items():
         table.add_row(phase, f"{elapsed:.1f}")
     table.add_row("everything", f"{seconds:.1f}", style="bold")
@@ -82,4 +83,6 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     memory = ", ".join(f"{size / 2**20:.0f}" for size in provenance["peak_memory_bytes"])
     console.print(f"peak memory per rank [MiB]: {memory}")
     folder = experiment.experiment.output_folder
-    console.print(f"results: {folder}   evaluate them with: python -m da evaluate {folder}", soft_wrap=True)
+    console.print(
+        f"results: {folder}   evaluate them with: python -m da evaluate {folder}", soft_wrap=True, markup=False
+    )

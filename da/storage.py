@@ -26,6 +26,7 @@ from da.moments import EnsembleMoments
 FloatArray = NDArray[np.float64]
 
 PARTIAL_SUFFIX = ".partial"
+RETIRED_SUFFIX = ".replaced"
 SPREAD = "_spread"
 CHUNK_CACHE = 2**20
 """Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
@@ -241,8 +242,28 @@ class ObservationFile:
         self._file.close()
 
 
+def partial_path(final: Path) -> Path:
+    """Return the name that the folder of a run has while it is under way."""
+    return final.with_name(final.name + PARTIAL_SUFFIX)
+
+
+def refuse_occupied(final: Path, overwrite: bool) -> None:
+    """Raise ThermodaError where the folder of a run cannot be written or may not be replaced; changes nothing."""
+    partial, retired = partial_path(final), final.with_name(final.name + RETIRED_SUFFIX)
+    if final.exists() and not overwrite:
+        raise ThermodaError(f"{final}: exists already; choose another experiment.output_folder or add --overwrite")
+    if final.exists() and not (final / "provenance.json").is_file():
+        raise ThermodaError(f"{final}: is not the folder of a run and is not overwritten; choose another folder")
+    if partial.exists() and not (partial / "experiment.yaml").is_file():
+        raise ThermodaError(f"{partial}: exists and is not an unfinished run; remove it or choose another folder")
+    if retired.exists():
+        raise ThermodaError(f"{retired}: was left while a run was replaced; remove it or give it another name")
+
+
 class RunFolder:
     """The folder of a run, under its partial name until :meth:`complete`; used on rank 0 only.
+
+    What an earlier, unfinished run left under the partial name is removed.
 
     Parameters
     ----------
@@ -254,23 +275,16 @@ class RunFolder:
     Raises
     ------
     ThermodaError
-        If a run of that name exists and may not be replaced, or another run is writing there.
+        If a run of that name exists and may not be replaced, something else has one of the names, or the folder
+        cannot be created.
     """
 
     def __init__(self, final: Path, overwrite: bool) -> None:
-        self.final = final
-        self.path = final.with_name(final.name + PARTIAL_SUFFIX)
-        if final.exists() and not overwrite:
-            raise ThermodaError(f"{final}: exists already; choose another experiment.output_folder or add --overwrite")
-        if final.exists() and not (final / "provenance.json").is_file():
-            raise ThermodaError(f"{final}: is not the folder of a run and is not overwritten; choose another folder")
-        if self.path.exists():
-            if not (self.path / "experiment.yaml").is_file():
-                raise ThermodaError(
-                    f"{self.path}: exists and is not an unfinished run; remove it or choose another folder"
-                )
-            shutil.rmtree(self.path)
+        refuse_occupied(final, overwrite)
+        self.final, self.path = final, partial_path(final)
         try:
+            if self.path.exists():
+                shutil.rmtree(self.path)
             self.path.mkdir(parents=True)
         except OSError as error:
             raise ThermodaError(f"{self.path}: cannot be created ({error.strerror})") from error
@@ -283,7 +297,7 @@ class RunFolder:
         """Write the provenance and give the folder its final name."""
         self.write_text("provenance.json", json.dumps({**provenance, "complete": True}, indent=2) + "\n")
         if self.final.exists():
-            retired = self.final.with_name(self.final.name + ".replaced")
+            retired = self.final.with_name(self.final.name + RETIRED_SUFFIX)
             self.final.replace(retired)
             self.path.replace(self.final)
             shutil.rmtree(retired)

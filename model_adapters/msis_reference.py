@@ -201,8 +201,8 @@ class MsisReference:
         return np.concatenate([on_grid[:-1, 1:].ravel(), on_grid[-1, 0].ravel()])
 
     def _place(self, time: np.datetime64, f107_offset_sfu: float, kp_offset: float) -> str:
-        offsets = f"F10.7 {f107_offset_sfu:+g} sfu and Kp {kp_offset:+g}"
-        return f"model.settings: NRLMSIS {self._version} at {time} with {offsets}"
+        when, offsets = time.astype("datetime64[s]"), f"F10.7 {f107_offset_sfu:+g} sfu and Kp {kp_offset:+g}"
+        return f"model.settings: NRLMSIS {self._version} at {when} with {offsets}"
 
 
 def _variables(atmosphere: Atmosphere) -> list[FloatArray]:

@@ -36,9 +36,9 @@ def test_that_a_whole_run_is_the_same_on_one_and_three_ranks(
     records = []
     for ranks in (1, 3):
         folder = tmp_path / f"run{ranks}"
-        file = tiny_experiment(folder, **{"experiment.output_folder": str(folder / "result")})
+        file = tiny_experiment(experiment={"output_folder": str(folder)})
         launch(ranks, "-m", "mpi4py", "-m", "da", "run", str(file))
-        with xr.open_dataset(folder / "result" / "observations.nc") as dataset:
+        with xr.open_dataset(folder / "observations.nc") as dataset:
             records.append(dataset.load())
     for name in ("forecast_mean", "forecast_spread", "analysis_mean", "analysis_spread"):
         np.testing.assert_allclose(records[1][name], records[0][name], rtol=1e-11, err_msg=name)
