@@ -112,19 +112,20 @@ def observation_index_position(
 
 @dataclass(frozen=True)
 class _RankShare:
-    """The sub-domains of one rank: their numbers, rows in the state, and where each one's rows begin."""
+    """The sub-domains of one rank: their numbers, their rows in the state, and each one's part of those."""
 
     blocks: IndexArray
     rows: IndexArray
-    row_start: IndexArray
+    parts: list[slice]
 
 
 def _rank_share(layout: StateLayout, domains: SubDomains, size: int, rank: int) -> _RankShare:
     # Dealt out in turn, so that every rank gets its part of the poles and of the top, where observations crowd.
     blocks = np.arange(rank, len(domains), size, dtype=np.int64)
     rows = [state_rows(layout, domains.cells[block]) for block in blocks]
-    row_start = np.cumsum([0, *(own.size for own in rows)])
-    return _RankShare(blocks, np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64), row_start)
+    edges = np.cumsum([0, *(own.size for own in rows)]).tolist()
+    parts = [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return _RankShare(blocks, np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64), parts)
 
 
 class LocalizedAnalysis:
@@ -223,7 +224,7 @@ class LocalizedAnalysis:
         settings = self._settings
         try:
             return analyse_sub_domains(
-                rows, self._own.row_start, observed, local, settings.forgetting_factor, settings.relaxation
+                rows, self._own.parts, observed, local, settings.forgetting_factor, settings.relaxation, out=rows
             )
         except AnalysisError as error:
             block = self._own.blocks[error.block]

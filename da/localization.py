@@ -198,12 +198,15 @@ def select_local_observations(
     if longitude_period is not None:
         wrapped = np.column_stack([position[:, :2], np.mod(position[:, 2], longitude_period)])
         box = np.array([0.0, 0.0, longitude_period])
-    # The tree narrows the search; the decision is made by the exact, inclusive comparison below.
+    # The trees narrow the search; the decision is made by the exact, inclusive comparison below.
     reach = localization.cutoff_radius_cells * (1.0 + 1e-9)
-    nearby: Any = cKDTree(wrapped, boxsize=box).query_ball_point(centre, reach, return_sorted=True)
-    counts = np.array([len(found) for found in nearby], dtype=np.int64)
-    candidate = np.array([one for found in nearby for one in found], dtype=np.int64)
-    block = np.repeat(np.arange(len(centre)), counts)
+    near: Any = cKDTree(centre, boxsize=box).sparse_distance_matrix(
+        cKDTree(wrapped, boxsize=box), reach, output_type="coo_matrix"
+    )
+    pairs = near.tocsr()
+    pairs.sort_indices()
+    candidate = pairs.indices.astype(np.int64)
+    block = np.repeat(np.arange(len(centre)), np.diff(pairs.indptr))
     distance = index_distance(centre[block], wrapped[candidate], longitude_period)
     local = distance <= localization.cutoff_radius_cells
     start[1:] = np.cumsum(np.bincount(block[local], minlength=len(centre)))

@@ -48,7 +48,9 @@ class EnsembleMoments:
 
     @property
     def spread(self) -> FloatArray:
-        """Standard deviation with ``members - 1`` in the denominator."""
+        """Standard deviation with ``members - 1`` in the denominator; ValueError for fewer than two members."""
+        if self.members < 2:
+            raise ValueError(f"a spread needs at least two members, not {self.members}")
         return np.asarray(np.sqrt(self.squared_deviations / (self.members - 1)))
 
 

@@ -65,6 +65,7 @@ class PerturbationModel:
     def factor(self) -> FloatArray:
         """Return the Cholesky factor (inputs, inputs) of the covariance before truncation."""
         correlation = np.eye(len(self.names))
+        paired: set[frozenset[str]] = set()
         for first, second, value in self.correlations:
             for name in (first, second):
                 if name not in self.names:
@@ -72,8 +73,9 @@ class PerturbationModel:
             i, j = self.names.index(first), self.names.index(second)
             if i == j:
                 raise ThermodaError(f"ensemble.correlations: '{first}' is paired with itself")
-            if correlation[i, j] != 0.0:
+            if frozenset((first, second)) in paired:
                 raise ThermodaError(f"ensemble.correlations: '{first}' and '{second}' are paired twice")
+            paired.add(frozenset((first, second)))
             correlation[i, j] = correlation[j, i] = value
         try:
             root = np.linalg.cholesky(correlation)

@@ -43,8 +43,9 @@ ALTITUDE_KM = np.concatenate(
         np.arange(1000.0, 1800.0, 80.0),
     ]
 )
-"""Heights of the profiles, dense where temperature bends. They enclose zp = -7 ... 7.25 with room to spare: at the
-nodes of the default distances zp = 7.25 lay at 1360 km at most in the storms of March 1989, October 2003 and May 2024.
+"""Heights of the profiles, dense where temperature bends. They enclose zp = -7 ... 7.25: with the default nodes
+zp = 7.25 lay at 1360 km at most in the storms of March 1989, October 2003 and May 2024, and days of Kp 9 at F10.7 of
+350 sfu do not raise it beyond the last one.
 """
 
 FINEST_LATITUDE_STEP_DEG = 10.0
@@ -191,7 +192,7 @@ class MsisReference:
         if np.any(minus_log_pressure[-1] < self._minus_log_pressure[-1]):
             raise ThermodaError(
                 f"{self._place(time, f107_offset_sfu, kp_offset)} has the top level above {ALTITUDE_KM[-1]:g} km; "
-                "it is not meant for such drivers"
+                "profiles end there"
             )
         stacked = np.stack(
             [*_variables(atmosphere), np.broadcast_to(1e3 * ALTITUDE_KM[:, None, None], atmosphere.density.shape)]

@@ -91,8 +91,8 @@ def _merge(section: dict[str, Any], changes: dict[str, Any]) -> None:
     for key, value in changes.items():
         if value is None:
             section.pop(key, None)
-        elif isinstance(value, dict) and isinstance(section.get(key), dict):
-            _merge(section[key], value)
+        elif isinstance(value, dict):
+            _merge(section.setdefault(key, {}), value)
         else:
             section[key] = value
 
@@ -108,8 +108,9 @@ def tiny_experiment(tmp_path: Path) -> WriteExperiment:
         content = copy.deepcopy(TINY_EXPERIMENT)
         content["experiment"]["output_folder"] = str(tmp_path / "runs" / "tiny")
         _merge(content, changes)
-        stream = io.StringIO()
-        YAML(typ="safe", pure=True).dump(content, stream)
+        stream, yaml = io.StringIO(), YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
+        yaml.dump(content, stream)
         path = tmp_path / "tiny.yaml"
         path.write_text(stream.getvalue(), encoding="utf-8")
         return path

@@ -88,18 +88,33 @@ def test_that_a_key_like_no_valid_one_lists_the_valid_ones(source: Path) -> None
 FAULTS = {
     "missing key": ("\nleaf:\n  colour: red\n", ", line 2: leaf.radius_km: this key is required"),
     "missing section": ("listed: []\n", ": leaf: this key is required"),
-    "missing key in a list": ("leaf: {radius_km: 1}\nlisted:\n  - {}\n", ", line 3: listed.0.radius_km: this key is required"),
-    "wrong type": ("leaf: {radius_km: far}\n", "leaf.radius_km: must be a valid number, unable to parse string as a number (given: far)"),
+    "missing key in a list": (
+        "leaf: {radius_km: 1}\nlisted:\n  - {}\n",
+        ", line 3: listed.0.radius_km: this key is required",
+    ),
+    "wrong type": (
+        "leaf: {radius_km: far}\n",
+        "leaf.radius_km: must be a valid number, unable to parse string as a number (given: far)",
+    ),
     "nothing given": ("leaf:\n  radius_km:\n", ", line 2: leaf.radius_km: must be a valid number (given: nothing)"),
     "number for text": ("leaf: {radius_km: 1, colour: 7}\n", "leaf.colour: must be a valid string (given: 7)"),
     "out of range": ("leaf: {radius_km: -1}\n", "leaf.radius_km: must be greater than 0 (given: -1)"),
     "number for a section": ("leaf: 5\n", ", line 1: leaf: must be a section of keys (given: 5)"),
     "list for a section": ("leaf: [1, 2]\n", ", line 1: leaf: must be a section of keys"),
-    "section for a list": ("leaf: {radius_km: 1}\nlisted: {a: 1}\n", ", line 2: listed: must be a list, such as [a, b]"),
-    "text for a list": ("leaf: {radius_km: 1}\nlisted: x\n", ", line 2: listed: must be a list, such as [a, b] (given: x)"),
-    "number as a name": ("leaf: {radius_km: 1}\nnamed:\n  1: {radius_km: 1}\n", ", line 3: named.1: must be a valid string (given: 1)"),
+    "section for a list": (
+        "leaf: {radius_km: 1}\nlisted: {a: 1}\n",
+        ", line 2: listed: must be a list, such as [a, b]",
+    ),
+    "text for a list": (
+        "leaf: {radius_km: 1}\nlisted: x\n",
+        ", line 2: listed: must be a list, such as [a, b] (given: x)",
+    ),
+    "number as a name": (
+        "leaf: {radius_km: 1}\nnamed:\n  1: {radius_km: 1}\n",
+        ", line 3: named.1: must be a valid string (given: 1)",
+    ),
     "list as a key": ("leaf: {radius_km: 1}\n? [a, b]\n: 1\n", ": keys should be strings"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FAULTS)
@@ -120,16 +135,34 @@ def test_that_a_key_with_a_line_break_stays_one_line(source: Path) -> None:
 
 SYNTAX = {
     "duplicate key": ("a: 1\nb: 2\na: 3\n", ', line 3: while constructing a mapping: found duplicate key "a"'),
-    "duplicate section": ("a:\n  x: 1\na:\n  x: 2\n", ', line 3: while constructing a mapping: found duplicate key "a"'),
-    "tab": ("a:\n\tb: 1\n", ", line 2: while scanning for the next token: found character '\\t' that cannot start any token"),
+    "duplicate section": (
+        "a:\n  x: 1\na:\n  x: 2\n",
+        ', line 3: while constructing a mapping: found duplicate key "a"',
+    ),
+    "tab": (
+        "a:\n\tb: 1\n",
+        ", line 2: while scanning for the next token: found character '\\t' that cannot start any token",
+    ),
     "indentation": ("a:\n  b: 1\n c: 2\n", "; check the indentation"),
-    "open bracket": ("a: 1\nb: [1, 2\n", ", line 3: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'"),
+    "open bracket": (
+        "a: 1\nb: [1, 2\n",
+        ", line 3: while parsing a flow sequence: expected ',' or ']', but got '<stream end>'",
+    ),
     "open quote": ("a: 'x\n", ", line 2: while scanning a quoted scalar: found unexpected end of stream"),
-    "second document": ("a: 1\n---\nb: 2\n", ", line 2: expected a single document in the stream: but found another document"),
+    "second document": (
+        "a: 1\n---\nb: 2\n",
+        ", line 2: expected a single document in the stream: but found another document",
+    ),
     "undefined alias": ("a: 1\nb: *x\n", ", line 2: found undefined alias 'x'"),
-    "impossible date": ("a: 1\nb: 2010-02-30T00:00:00Z\n", ", line 2: not a valid value (day is out of range for month)"),
+    "impossible date": (
+        "a: 1\nb: 2010-02-30T00:00:00Z\n",
+        ", line 2: not a valid value (day is out of range for month)",
+    ),
     "impossible hour": ("a: 2010-02-03T25:00:00Z\n", ", line 1: not a valid value (hour must be in 0..23)"),
-    "a word called a number": ("a: !!int x\n", ", line 1: not a valid value (invalid literal for int() with base 10: 'x')"),
+    "a word called a number": (
+        "a: !!int x\n",
+        ", line 1: not a valid value (invalid literal for int() with base 10: 'x')",
+    ),
     "null byte": ("a: \0\n", ": unacceptable character #x0000: special characters are not allowed"),
     "empty": ("", ": an experiment is a mapping of sections, such as 'experiment:'"),
     "comment only": ("# nothing\n", ": an experiment is a mapping of sections, such as 'experiment:'"),
@@ -138,7 +171,7 @@ SYNTAX = {
     "not UTF-8": (b"a: 1\nb: \xe4\n", ", line 2: not UTF-8 text (byte 0xe4)"),
     "UTF-16": ("a: 1\n".encode("utf-16"), ", line 1: not UTF-8 text (byte 0xff)"),
     "nested too deeply": ("a: " + "[" * 5000, ": nested too deeply, or an alias stands inside what it repeats"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SYNTAX)
@@ -167,7 +200,7 @@ def test_that_tags_run_no_code_and_are_refused(source: Path, tag: str, value: st
 
 
 def test_that_a_key_that_came_by_a_merge_is_reported_at_its_mapping(source: Path) -> None:
-    text = "leaf: {radius_km: 1}\nnamed:\n  a: &a\n    radius_km: 1\n  b:\n    <<: *a\n    radius_km: -1\n  c:\n    <<: *a\n"
+    text = "leaf: {radius_km: 1}\nnamed:\n  a: &a\n    radius_km: 1\n  b:\n    <<: *a\n    radius_km: -1\n"
     assert fault(source, text).startswith(", line 7: named.b.radius_km: must be greater than 0")
     merged = "leaf: {radius_km: 1}\nnamed:\n  b:\n    <<: {radius_km: -1}\n"
     assert fault(source, merged).startswith(", line 3: named.b.radius_km: must be greater than 0")
@@ -216,7 +249,9 @@ def test_that_plain_keeps_values_and_leaves_no_type_of_the_yaml_library(source: 
 @given(text=st.text(alphabet="ab:-[]{}&*!<>|'\"#%@ \n\t0.1~?,", max_size=40))
 def test_that_any_text_is_a_valid_file_or_gives_one_line(source: Path, text: str) -> None:
     source.write_text(text)
+    message = None
     try:
         YamlSource.read(source).validate(Leaf)
     except ThermodaError as error:
-        assert len(str(error).splitlines()) == 1
+        message = str(error)
+    assert message is None or len(message.splitlines()) == 1

@@ -7,20 +7,21 @@ With N members, p observations, :math:`\Omega` an orthonormal basis (N, N-1) of 
     w    = A L^T R^-1 d,     d = y - mean(HX)                             (N-1,)
     Xa   = xbar 1^T + X Omega (w 1^T + sqrt(N-1) A^(1/2) Omega^T)         (state, N)
 
-The symmetric square root makes the result independent of the basis, and since the rows of HX' = HX - mean(HX) sum to
-zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = R^{-1/2} HX'` (p, N), :math:`a = \varrho(N-1)`
-and S S^T or S^T S diagonalised, everything can be written in the space of the members::
+The symmetric square root makes the result independent of the basis, and since the rows of HX' = HX - mean(HX) sum
+to zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = R^{-1/2} HX'` (p, N),
+:math:`a = \varrho(N-1)`, c = sqrt(N-1), and S S^T or S^T S diagonalised, the analysis can be written as one matrix of
+the size of the ensemble, whose columns sum to one::
 
-    Xa = xbar 1^T + X' (w 1^T + sqrt(N-1) C),   w (N,),  C (N, N) symmetric
-    p < N:   S S^T = U diag(l) U^T,  V = S^T U
+    Xa = X T,   T = 1/N 1 1^T + w 1^T + c/sqrt(a) (I - 1/N 1 1^T) - V diag(r) V^T      (N, N)
+
+    p < N:   S S^T = U diag(l) U^T,   V = S^T U (N, p),   r = c / (sqrt(a) sqrt(a+l) (sqrt(a) + sqrt(a+l)))
              w = V diag(1/(a + l)) U^T R^-1/2 d
-             C = a^-1/2 I - V diag(1/(sqrt(a) sqrt(a+l) (sqrt(a) + sqrt(a+l)))) V^T
-    p >= N:  S^T S = V diag(l) V^T
+    p >= N:  S^T S = V diag(l) V^T,   V (N, N),           r = c l / (sqrt(a) sqrt(a+l) (sqrt(a) + sqrt(a+l)))
              w = V diag(1/(a + l)) V^T S^T R^-1/2 d
-             C = V diag((a + l)^-1/2) V^T
 
-Both forms act alike on X', whose rows sum to zero; the first costs O(p^2 N + p^3), the second O(p N^2 + N^3).
-The difference of square roots in the first is written as a quotient, which stays exact for l -> 0.
+The first form costs O(p^2 N + p^3), the second O(p N^2 + N^3). The difference of inverse square roots is written as a
+quotient, which stays exact for l -> 0. Many rows are best multiplied by T, O(N^2) per row once T is formed; few rows by
+its factors, O(N p) per row.
 """
 
 from __future__ import annotations
@@ -35,18 +36,32 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EnsembleTransform:
-    """What one analysis does to the anomalies of its rows.
+    """The matrix T of one analysis, in factors.
 
     Parameters
     ----------
     mean_weights : array (members,)
-        The analysis mean is xbar + X' mean_weights.
-    anomaly_transform : array (members, members)
-        The analysis anomalies are X' anomaly_transform.
+        w; sums to zero.
+    scale : float
+        c / sqrt(a): what happens to anomalies that no observation sees.
+    basis : array (members, k)
+        V; its columns sum to zero (p < N) or are orthonormal (p >= N).
+    reduction : array (k,)
+        r, not negative.
     """
 
     mean_weights: FloatArray
-    anomaly_transform: FloatArray
+    scale: float
+    basis: FloatArray
+    reduction: FloatArray
+
+    def matrix(self) -> FloatArray:
+        """Return T (members, members)."""
+        members = self.mean_weights.size
+        matrix = (self.basis * -self.reduction) @ self.basis.T
+        matrix += (self.mean_weights + (1.0 - self.scale) / members)[:, None]
+        matrix.flat[:: members + 1] += self.scale
+        return matrix
 
 
 def _check(
@@ -99,35 +114,46 @@ def ensemble_transform(
     root = np.sqrt(inverse_variance)
     scaled = root[:, None] * observed_anomalies
     a = forgetting_factor * (members - 1)
-    if scaled.shape[0] < members:
-        weights, square_root = _observation_space(scaled, root * innovation, a)
-    else:
-        weights, square_root = _member_space(scaled, root * innovation, a)
-    return EnsembleTransform(weights, np.sqrt(members - 1.0) * square_root)
+    form = _observation_space if scaled.shape[0] < members else _member_space
+    return form(scaled, root * innovation, a)
 
 
-def _observation_space(scaled: FloatArray, departure: FloatArray, a: float) -> tuple[FloatArray, FloatArray]:
+def _observation_space(scaled: FloatArray, departure: FloatArray, a: float) -> EnsembleTransform:
     eigenvalues, u = np.linalg.eigh(scaled @ scaled.T)
-    eigenvalues = np.maximum(eigenvalues, 0.0)
+    np.maximum(eigenvalues, 0.0, out=eigenvalues)
     v = scaled.T @ u
-    weights = v @ ((u.T @ departure) / (a + eigenvalues))
-    root_a, root_sum = np.sqrt(a), np.sqrt(a + eigenvalues)
-    reduction = (v / (root_a * root_sum * (root_a + root_sum))) @ v.T
-    return weights, np.eye(scaled.shape[1]) / root_a - reduction
+    weights = v @ ((departure @ u) / (a + eigenvalues))
+    c, root_a, root_sum = np.sqrt(scaled.shape[1] - 1.0), np.sqrt(a), np.sqrt(a + eigenvalues)
+    return EnsembleTransform(weights, c / root_a, v, c / (root_a * root_sum * (root_a + root_sum)))
 
 
-def _member_space(scaled: FloatArray, departure: FloatArray, a: float) -> tuple[FloatArray, FloatArray]:
+def _member_space(scaled: FloatArray, departure: FloatArray, a: float) -> EnsembleTransform:
     eigenvalues, v = np.linalg.eigh(scaled.T @ scaled)
-    eigenvalues = np.maximum(eigenvalues, 0.0)
-    weights = v @ ((v.T @ (scaled.T @ departure)) / (a + eigenvalues))
-    return weights, (v / np.sqrt(a + eigenvalues)) @ v.T
+    np.maximum(eigenvalues, 0.0, out=eigenvalues)
+    weights = v @ (((departure @ scaled) @ v) / (a + eigenvalues))
+    c, root_a, root_sum = np.sqrt(scaled.shape[1] - 1.0), np.sqrt(a), np.sqrt(a + eigenvalues)
+    return EnsembleTransform(weights, c / root_a, v, c * eigenvalues / (root_a * root_sum * (root_a + root_sum)))
 
 
 def apply_transform(rows: FloatArray, transform: EnsembleTransform) -> FloatArray:
-    """Return the analysed rows (rows, members) of the forecast rows, which stay as they are."""
-    mean = rows.mean(axis=1, keepdims=True)
-    anomalies = rows - mean
-    return np.asarray(mean + (anomalies @ transform.mean_weights)[:, None] + anomalies @ transform.anomaly_transform)
+    """Return the analysed rows (rows, members) of the forecast rows, which stay as they are.
+
+    Since the columns of T sum to one, Xa = x + (X - x) T for any x. The first member serves as x: what is multiplied is
+    of the size of the spread, so that no digits are lost to a mean that may be a thousand times larger.
+    """
+    first = rows[:, :1]
+    departures = rows - first
+    if 2 * rows.shape[0] > rows.shape[1]:
+        result = departures @ transform.matrix()
+        result += first
+        return np.asarray(result)
+    basis = transform.basis
+    constant = departures @ transform.mean_weights + (1.0 - transform.scale) * departures.mean(axis=1)
+    result = ((departures @ basis) * -transform.reduction) @ basis.T
+    departures *= transform.scale
+    result += departures
+    result += first + constant[:, None]
+    return np.asarray(result)
 
 
 def analyse(

@@ -101,7 +101,8 @@ def trial(request: pytest.FixtureRequest, april_2010: Drivers) -> Iterator[Trial
         np.clip(values, one.lower, one.upper, out=values)
     states.flags.writeable = False
     yield Trial(request.param, model, CASES.get(request.param, Case()), inputs, initial, states)
-    assert_array_equal(inputs.perturbations.get(next(iter(inputs.perturbations), ""), 0.0), np.array([-0.5, 0.0, 0.5]))
+    for name, offsets in member_inputs(model, april_2010).perturbations.items():
+        assert_array_equal(inputs.perturbations[name], offsets, err_msg="a model changed its inputs")
 
 
 def assert_within_bounds(layout: StateLayout, states: np.ndarray) -> None:
