@@ -145,8 +145,17 @@ def launched_size() -> int | None:
     return None
 
 
+def limit_blas_threads() -> None:
+    """Let BLAS use one thread in this process.
+
+    The matrices of an analysis are small: threads cost more than they give, and with several ranks on a node they
+    slow a decomposition of 99 x 99 down a hundredfold. Parallelism comes from ranks.
+    """
+    threadpool_limits(limits=1, user_api="blas")
+
+
 def start_communicator() -> Communicator:
-    """Return MPI's communicator, one BLAS thread per rank where there are several.
+    """Return MPI's communicator, one BLAS thread per rank.
 
     Raises
     ------
@@ -161,8 +170,7 @@ def start_communicator() -> Communicator:
             f"the launcher started {launched} processes but the MPI library in use ({comm.library}) sees {comm.size}: "
             "start with the mpirun that belongs to it; 'python -m da doctor' compares them"
         )
-    if comm.size > 1:
-        threadpool_limits(limits=1, user_api="blas")
+    limit_blas_threads()
     return comm
 
 

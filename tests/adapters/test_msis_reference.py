@@ -123,7 +123,7 @@ def test_that_the_polynomial_is_good_between_the_nodes(
 
 def test_that_interpolation_to_five_degrees_is_as_good_as_claimed(april_2010: Drivers) -> None:
     fine = StateGrid(LEVELS, np.arange(-87.5, 90.0, 5.0), np.arange(-180.0, 180.0, 5.0))
-    # Fifteen latitudes 12 degrees apart and eight longitudes 45 degrees apart are evaluated as they are.
+    # Twelve latitudes 15 degrees apart and eight longitudes 45 degrees apart are evaluated as they are.
     few = StateGrid(LEVELS, np.arange(-82.5, 90.0, 15.0), np.arange(-180.0, 180.0, 45.0))
     interpolated, direct = (
         MsisReference(
