@@ -38,7 +38,7 @@ TRIAL_MEMBERS = (2, 6)
 """Sizes of two ensembles that are really made and advanced, to learn what members share and what each one adds."""
 
 ENSEMBLE_COPIES = 10
-"""Open loop, forecast, its transpose, analysis and the work space of a forecast: measured with msis_relaxation at 5 deg."""
+"""Open loop, forecast, transpose, analysis and the work space of a forecast: measured with msis_relaxation at 5 deg."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ class Communicator(Protocol):
         """End all ranks at once."""
         ...
 
+    def finalize(self) -> None:
+        """End the communication in order; called by all ranks, and nothing may be communicated afterwards."""
+        ...
+
 
 class SerialCommunicator:
     """One process, no MPI."""
@@ -80,6 +84,9 @@ class SerialCommunicator:
     def abort(self, code: int) -> None:
         """End the process."""
         raise SystemExit(code)
+
+    def finalize(self) -> None:
+        """Do nothing."""
 
 
 class MpiCommunicator:
@@ -126,6 +133,10 @@ class MpiCommunicator:
     def abort(self, code: int) -> None:
         """End all ranks at once."""
         self._world.Abort(code)
+
+    def finalize(self) -> None:
+        """Finalize MPI."""
+        self._mpi.Finalize()
 
     @property
     def library(self) -> str:

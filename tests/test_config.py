@@ -129,7 +129,7 @@ WRONG = [
     ("experiment.output_folder", 5, "must be a path (given: 5)"),
     ("drivers.ap_interpolation", "linear", "must be 'midpoints' or 'stepped' (given: linear)"),
     ("drivers.allow_predicted", "maybe", "must be a valid boolean, unable to interpret input (given: maybe)"),
-    ("drivers.solar_wind_files", "a.dat", "must be a list, such as [a, b] (given: a.dat)"),
+    ("ensemble.correlations", "a.dat", "must be a list, such as [a, b] (given: a.dat)"),
     ("satellites.champ.synthetic.altitude_km", 100, "must be greater than or equal to 150 (given: 100)"),
     ("satellites.champ.synthetic.relative_noise", "3 %", "unable to parse string as a number (given: 3 %)"),
     ("satellites.champ.files", ["a"], "give either 'files' or 'synthetic'"),
