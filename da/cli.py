@@ -180,7 +180,8 @@ def _ending_together(comm: Communicator) -> Iterator[None]:
         yield
     except AgreedError:
         # Every rank is here: ending MPI in order keeps its launcher from reporting an abort beside our one line.
-        comm.finalize()
+        if comm.size > 1:
+            comm.finalize()
         raise
     except ThermodaError as error:
         if comm.size > 1 and not _debug():

@@ -1,0 +1,68 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from da.doctor import mpi_family
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+
+
+def test_that_the_quickstart_resolves_to_what_it_says(command_line: Callable[..., Any]) -> None:
+    ended = command_line("check", EXPERIMENTS / "quickstart.yaml")
+    assert ended.status == 0
+    for text in ("150,336 values on 36 x 18 x 29 cells", "3078 per analysis, 25 analyses", "720", "40, perturbed"):
+        assert text in ended.out
+
+
+def test_that_the_real_experiment_resolves(
+    command_line: Callable[..., Any], data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THERMODA_DATA", str(data_folder))
+    ended = command_line("check", EXPERIMENTS / "champ_grace_2002.yaml")
+    assert ended.status == 0
+    assert "champ 18381, grace 18615" in ended.out
+    assert "241 analyses" in ended.out
+
+
+def test_that_the_schema_knows_every_section(command_line: Callable[..., Any], tmp_path: Path) -> None:
+    assert command_line("schema", tmp_path / "schema.json").status == 0
+    schema = json.loads((tmp_path / "schema.json").read_text(encoding="utf-8"))
+    assert json.loads(command_line("schema").out) == schema
+    assert {"experiment", "satellites", "calibration", "observation_error", "model"} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("arguments", [("frobnicate",), ("run",), ("run", "--frobnicate", "x.yaml"), ("run", "x.yaml")])
+def test_that_wrong_commands_are_one_line(command_line: Callable[..., Any], arguments: tuple[str, ...]) -> None:
+    assert command_line(*arguments).error
+
+
+def test_that_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    from da.cli import main
+    from da.errors import ThermodaError
+
+    monkeypatch.setattr("sys.argv", ["thermoda", "--debug", "check", "nowhere.yaml"])
+    with pytest.raises(ThermodaError, match=r"nowhere\.yaml"):
+        main()
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ("MPICH Version:      5.0.2", "MPICH"),
+        ("HYDRA build details:\n    Version: 5.0.0", "MPICH"),
+        ("Open MPI v5.0.6, package: ...", "Open MPI"),
+        ("mpiexec (OpenRTE) 4.1.4", "Open MPI"),
+        ("Intel(R) MPI Library for Linux* OS, Version 2021.11", "Intel MPI"),
+        ("something else", None),
+    ],
+)
+def test_that_launchers_and_libraries_are_recognised(text: str, family: str | None) -> None:
+    assert mpi_family(text) == family

@@ -1,0 +1,80 @@
+"""Files of a run: CF attributes, round trip, readable while written, and the life of the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from da.errors import ThermodaError
+from da.model import StateGrid
+from da.moments import EnsembleMoments
+from da.storage import EnsembleFile, OutputAxes, RunFolder
+
+GRID = StateGrid(np.array([-1.0, 0.0, 1.0]), np.array([-45.0, 45.0]), np.arange(0.0, 360.0, 90.0))
+AXES = OutputAxes(GRID, np.array([200.0, 300.0]), np.array([-40.0, 0.0, 40.0]), np.array([0.0, 180.0]))
+TIMES = np.array(["2010-04-05T00:00", "2010-04-05T00:10"], dtype="datetime64[ns]")
+
+
+def _moments(seed: int) -> dict[str, EnsembleMoments]:
+    rng = np.random.default_rng(seed)
+    return {
+        "density": EnsembleMoments.of(1e-12 * rng.uniform(1.0, 2.0, (*GRID.shape, 5))),
+        "height": EnsembleMoments.of(rng.uniform(1e5, 5e5, (*GRID.shape, 5))),
+        "data_grid_density": EnsembleMoments.of(1e-11 * rng.uniform(1.0, 2.0, (2, 3, 2, 5))),
+    }
+
+
+def test_that_means_and_spreads_come_back_while_the_file_is_still_being_written(tmp_path: Path) -> None:
+    file = EnsembleFile(tmp_path / "a.nc", AXES, ("density", "height", "data_grid_density"), {"title": "test"})
+    for number, time in enumerate(TIMES):
+        file.append(time, _moments(number))
+        with xr.open_dataset(tmp_path / "a.nc") as dataset:
+            np.testing.assert_array_equal(dataset.time.values, TIMES[: number + 1])
+            for name, moments in _moments(number).items():
+                # Rounded to five significant digits: at most half a unit of the fifth, 5e-5 of the value.
+                np.testing.assert_allclose(dataset[name][number], moments.mean, rtol=5e-5)
+                if name != "height":
+                    np.testing.assert_allclose(dataset[f"{name}_spread"][number], moments.spread, rtol=5e-5)
+    file.close()
+
+
+def test_that_files_of_a_run_follow_the_cf_conventions(
+    tmp_path: Path, tiny_experiment: Callable[..., Path], command_line: Callable[..., Any]
+) -> None:
+    assert command_line("run", tiny_experiment()).status == 0
+    files = sorted((tmp_path / "runs" / "tiny").glob("*.nc"))
+    assert {file.stem for file in files} == {
+        "open_loop", "forecast", "analysis", "observations", "calibration", "track_champ"
+    }  # fmt: skip
+    for file in files:
+        with xr.open_dataset(file, decode_times=False) as dataset:
+            assert dataset.attrs["Conventions"].startswith("CF-")
+            assert dataset.time.attrs["units"].startswith("seconds since 1970-01-01")
+            assert dataset.time.attrs["standard_name"] == "time"
+            for name, variable in dataset.variables.items():
+                assert "long_name" in variable.attrs, (file.name, name)
+                assert "units" in variable.attrs, (file.name, name)
+                assert np.isfinite(variable.values).all(), (file.name, name)
+
+
+def test_that_a_folder_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run", overwrite=False)
+    folder.write_text("experiment.yaml", "a: 1\n")
+    assert not (tmp_path / "run").exists()
+    folder.complete({"name": "run"})
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"experiment.yaml", "provenance.json"}
+    with pytest.raises(ThermodaError, match="--overwrite"):
+        RunFolder(tmp_path / "run", overwrite=False)
+
+
+def test_that_what_an_unfinished_run_left_is_cleared_but_nothing_else(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "run", overwrite=False).write_text("experiment.yaml", "a: 1\n")
+    RunFolder(tmp_path / "run", overwrite=False)
+    (tmp_path / "other.partial").mkdir()
+    with pytest.raises(ThermodaError, match="not an unfinished run"):
+        RunFolder(tmp_path / "other", overwrite=False)
