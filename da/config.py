@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from da.calibration import DataGrid, FilterKind
 from da.drivers import ApInterpolation
-from da.localization import Weighting
+from da.localization import SubDomainShape, Weighting
 from da.msis import GeomagneticActivity, MsisVersion
 from da.yaml_source import YamlSource, key_fault
 
@@ -54,7 +54,7 @@ def _name(value: str) -> str:
 
 UtcTime = Annotated[datetime, BeforeValidator(_utc)]
 Name = Annotated[str, AfterValidator(_name)]
-HalfLife = Annotated[float, Field(gt=0.0, allow_inf_nan=True)]
+PositiveOrInf = Annotated[float, Field(gt=0.0, allow_inf_nan=True)]
 Positive = Annotated[float, Field(gt=0.0)]
 
 
@@ -202,8 +202,10 @@ class ObservationErrorSection(_Section):
     """Standard deviation of the data grid's densities (Corbin & Kusche 2022, Eqs. 5-8)."""
 
     weight_p0: Positive = Field(description="p0 of Eq. 6; larger means more trust")
-    half_life_horizontal_rad: HalfLife = Field(float("inf"), description="Lambda_phi of Eq. 8; .inf: no dependence")
-    half_life_vertical_km: HalfLife = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
+    half_life_horizontal_rad: PositiveOrInf = Field(
+        float("inf"), description="Lambda_phi of Eq. 8; .inf: no dependence"
+    )
+    half_life_vertical_km: PositiveOrInf = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
 
 
 class ModelSection(_Section):
@@ -239,8 +241,14 @@ class EnsembleSection(_Section):
 class LocalizationSection(_Section):
     """Sub-domains and weights, in cells of the state grid."""
 
-    block_cells: int = Field(3, ge=1, description="Cells per side of a sub-domain")
-    cutoff_radius_cells: Positive = Field(description="Observations up to this distance are local")
+    sub_domain: SubDomainShape = Field(
+        SubDomainShape.BLOCK, description="'block', 'column' or 'whole' (no localization)"
+    )
+    block_cells: int = Field(3, ge=1, description="Cells per side of a sub-domain; of columns: in the horizontal")
+    cutoff_radius_cells: Positive | None = Field(None, description="Observations up to this distance are local")
+    vertical_cutoff_radius_cells: PositiveOrInf | None = Field(
+        None, description="Level difference that counts like cutoff_radius_cells; default: the same; .inf: none"
+    )
     weighting: Weighting = Field(description="'gaspari_cohn' or 'uniform'")
     support_radius_cells: Positive | None = Field(None, description="Distance at which the weight is exactly zero")
 
@@ -248,6 +256,15 @@ class LocalizationSection(_Section):
     def _support(self) -> LocalizationSection:
         if (self.weighting is Weighting.GASPARI_COHN) != (self.support_radius_cells is not None):
             raise key_fault("belongs to weighting: gaspari_cohn, and to it alone", "support_radius_cells")
+        whole = self.sub_domain is SubDomainShape.WHOLE
+        if whole != (self.cutoff_radius_cells is None):
+            raise key_fault("is required, except for sub_domain: whole, which has none", "cutoff_radius_cells")
+        if whole and self.weighting is not Weighting.UNIFORM:
+            raise key_fault("must be uniform for sub_domain: whole", "weighting")
+        if self.sub_domain is SubDomainShape.COLUMN and self.vertical_cutoff_radius_cells != float("inf"):
+            raise key_fault(
+                "must be .inf for sub_domain: column, whose levels share one analysis", "vertical_cutoff_radius_cells"
+            )
         return self
 
 

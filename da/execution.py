@@ -21,7 +21,7 @@ from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run
 from da.errors import ThermodaError
 from da.filters.lestkf import Relaxation
 from da.inflation import relax_to_prior_perturbations, relax_to_prior_spread
-from da.localization import Localization, SubDomains, block_sub_domains
+from da.localization import Localization, SubDomains, sub_domains_of_shape
 from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
 from da.observations import ObservationBatch
 from da.operators import DensityOperator
@@ -99,15 +99,20 @@ def schedule(experiment: Experiment) -> Schedule:
 
 
 def sub_domains(experiment: Experiment, model: ForecastModel) -> SubDomains:
-    """Return the blocks of the model's grid."""
-    cells = experiment.analysis.localization.block_cells
-    return block_sub_domains(model.layout.grid.shape, (cells, cells, cells))
+    """Return the sub-domains of the model's grid."""
+    section = experiment.analysis.localization
+    return sub_domains_of_shape(model.layout.grid.shape, section.sub_domain, section.block_cells)
 
 
 def localization(experiment: Experiment) -> Localization:
     """Return cut-off and weights."""
     section = experiment.analysis.localization
-    return Localization(section.cutoff_radius_cells, section.weighting, section.support_radius_cells)
+    return Localization(
+        float("inf") if section.cutoff_radius_cells is None else section.cutoff_radius_cells,
+        section.weighting,
+        section.support_radius_cells,
+        section.vertical_cutoff_radius_cells,
+    )
 
 
 def _relaxation(section: AnalysisSection) -> Relaxation | None:

@@ -4,7 +4,7 @@ Each sub-domain is a block of grid cells holding all fields of those cells (Nerg
 doi:10.1007/s10236-006-0083-0). Observations count as local up to and including the cut-off radius around the centre of
 the block, and R^-1 is multiplied **once** by a weight of the distance (Hunt et al. 2007,
 doi:10.1016/j.physd.2006.11.008). Distances are L2 norms in index units (level, latitude, longitude), longitude being
-periodic.
+periodic; where the vertical has a cut-off of its own, level differences are first scaled by the ratio of the two.
 """
 
 from __future__ import annotations
@@ -63,6 +63,17 @@ def gaspari_cohn(distance: FloatArray, support_radius: float) -> FloatArray:
     return np.where(z <= 1.0, inner, np.where(z < 2.0, np.maximum(outer, 0.0), 0.0))
 
 
+class SubDomainShape(StrEnum):
+    """Which cells share one analysis."""
+
+    BLOCK = "block"
+    """Blocks of a few cells in every direction; of one cell, if so wished."""
+    COLUMN = "column"
+    """All levels of a block of columns."""
+    WHOLE = "whole"
+    """The whole state: no localization."""
+
+
 @dataclass(frozen=True)
 class Localization:
     """Which observations a sub-domain uses, and with which weight.
@@ -70,22 +81,37 @@ class Localization:
     Parameters
     ----------
     cutoff_radius_cells : float
-        Observations up to this distance (inclusive) are local.
+        Observations up to this distance (inclusive) are local; infinity makes all of them local.
     weighting : Weighting
         How R^-1 is weighted.
     support_radius_cells : float or None
         For Gaspari-Cohn: the distance at which the weight becomes exactly zero.
+    vertical_cutoff_radius_cells : float or None
+        Level difference that counts like a horizontal distance of ``cutoff_radius_cells``; None: the same; infinity:
+        level differences do not count.
     """
 
     cutoff_radius_cells: float
     weighting: Weighting
     support_radius_cells: float | None = None
+    vertical_cutoff_radius_cells: float | None = None
 
     def __post_init__(self) -> None:
         if not self.cutoff_radius_cells > 0.0:
             raise ValueError(f"the cut-off radius must be positive, not {self.cutoff_radius_cells}")
         if (self.weighting is Weighting.GASPARI_COHN) != (self.support_radius_cells is not None):
             raise ValueError("a support radius belongs to Gaspari-Cohn weights, and to them alone")
+        if self.vertical_cutoff_radius_cells is not None and not self.vertical_cutoff_radius_cells > 0.0:
+            raise ValueError(f"the vertical cut-off radius must be positive, not {self.vertical_cutoff_radius_cells}")
+        if np.isinf(self.cutoff_radius_cells) and self.weighting is not Weighting.UNIFORM:
+            raise ValueError("an infinite cut-off radius goes with uniform weights")
+
+    @property
+    def level_scale(self) -> float:
+        """Factor of level differences in the distance."""
+        if self.vertical_cutoff_radius_cells is None or np.isinf(self.cutoff_radius_cells):
+            return 1.0
+        return self.cutoff_radius_cells / self.vertical_cutoff_radius_cells
 
     def weight(self, distance: FloatArray) -> FloatArray:
         """Return the factors of R^-1 for local observations at these distances [cells]."""
@@ -163,6 +189,22 @@ class LocalObservations:
         return np.diff(self.start)
 
 
+def sub_domains_of_shape(grid: tuple[int, int, int], shape: SubDomainShape, block_cells: int) -> SubDomains:
+    """Return the sub-domains of a grid (levels, latitudes, longitudes).
+
+    Parameters
+    ----------
+    grid : tuple of int
+    shape : SubDomainShape
+    block_cells : int
+        Cells per side, in every direction for blocks, in the horizontal for columns.
+    """
+    if shape is SubDomainShape.WHOLE:
+        return block_sub_domains(grid, grid)
+    levels = block_cells if shape is SubDomainShape.BLOCK else grid[0]
+    return block_sub_domains(grid, (levels, block_cells, block_cells))
+
+
 def index_distance(centre: FloatArray, position: FloatArray, period: float | None) -> FloatArray:
     """Return L2 distances in index units; the last axis (longitude) has the given period, or none.
 
@@ -194,9 +236,13 @@ def select_local_observations(
     start = np.zeros(len(centre) + 1, dtype=np.int64)
     if not len(position):
         return LocalObservations(start, np.zeros(0, dtype=np.int64), np.zeros(0))
-    wrapped, box = position, None
+    if np.isinf(localization.cutoff_radius_cells):
+        everything = np.tile(np.arange(len(position)), len(centre))
+        return LocalObservations(np.arange(len(centre) + 1) * len(position), everything, np.ones(everything.size))
+    scale = np.array([localization.level_scale, 1.0, 1.0])
+    centre, wrapped, box = centre * scale, position * scale, None
     if longitude_period is not None:
-        wrapped = np.column_stack([position[:, :2], np.mod(position[:, 2], longitude_period)])
+        wrapped[:, 2] = np.mod(wrapped[:, 2], longitude_period)
         box = np.array([0.0, 0.0, longitude_period])
     # The trees narrow the search; the decision is made by the exact, inclusive comparison below.
     reach = localization.cutoff_radius_cells * (1.0 + 1e-9)

@@ -66,3 +66,23 @@ def test_that_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_that_launchers_and_libraries_are_recognised(text: str, family: str | None) -> None:
     assert mpi_family(text) == family
+
+
+@pytest.mark.parametrize(
+    ("localization", "sub_domains"),
+    [
+        ({"sub_domain": "whole", "cutoff_radius_cells": None}, "1"),
+        ({"sub_domain": "column", "vertical_cutoff_radius_cells": float("inf"), "block_cells": 1}, "72"),
+        ({"block_cells": 1}, "2088"),
+    ],
+)
+def test_that_the_shape_of_sub_domains_is_what_the_file_says(
+    tiny_experiment: Callable[..., Path],
+    command_line: Callable[..., Any],
+    localization: dict[str, Any],
+    sub_domains: str,
+) -> None:
+    ended = command_line("check", tiny_experiment(analysis={"localization": localization}))
+    assert ended.status == 0, ended.err
+    (line,) = [line for line in ended.out.splitlines() if "sub-domains" in line]
+    assert f" {sub_domains} " in line

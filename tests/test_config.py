@@ -129,6 +129,16 @@ WRONG = [
     ("experiment.output_folder", 5, "must be a path (given: 5)"),
     ("drivers.ap_interpolation", "linear", "must be 'midpoints' or 'stepped' (given: linear)"),
     ("drivers.allow_predicted", "maybe", "must be a valid boolean, unable to interpret input (given: maybe)"),
+    (
+        "analysis.localization.sub_domain",
+        "whole",
+        "is required, except for sub_domain: whole, which has none",
+    ),
+    (
+        "analysis.localization.sub_domain",
+        "column",
+        "must be .inf for sub_domain: column, whose levels share one analysis",
+    ),
     ("ensemble.correlations", "a.dat", "must be a list, such as [a, b] (given: a.dat)"),
     ("satellites.champ.synthetic.altitude_km", 100, "must be greater than or equal to 150 (given: 100)"),
     ("satellites.champ.synthetic.relative_noise", "3 %", "unable to parse string as a number (given: 3 %)"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from da.localization import (
     Localization,
+    SubDomainShape,
     Weighting,
     block_sub_domains,
     gaspari_cohn,
     index_distance,
     select_local_observations,
+    sub_domains_of_shape,
 )
 
 
@@ -105,8 +109,49 @@ def test_that_no_observations_select_none() -> None:
         (0.0, Weighting.UNIFORM, None),
         (7.0, Weighting.GASPARI_COHN, None),
         (7.0, Weighting.UNIFORM, 7.0),
+        (7.0, Weighting.UNIFORM, None, -1.0),
+        (np.inf, Weighting.GASPARI_COHN, 7.0),
     ],
 )
-def test_that_contradictory_localization_is_refused(arguments: tuple[float, Weighting, float | None]) -> None:
+def test_that_contradictory_localization_is_refused(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="radius"):
         Localization(*arguments)
+
+
+def test_that_a_vertical_cut_off_of_its_own_scales_level_differences() -> None:
+    position = np.array([[2.0, 0.0, 0.0], [2.1, 0.0, 0.0], [1.0, 3.5, 0.0], [0.0, 7.0, 0.0]])
+    localization = Localization(7.0, Weighting.GASPARI_COHN, 7.0, vertical_cutoff_radius_cells=2.0)
+    index, weight = select_local_observations(np.zeros((1, 3)), position, localization, None).of(0)
+    assert index.tolist() == [0, 2, 3]
+    # Two levels count like seven cells; one level and half the radius are sqrt(1/2) of it.
+    np.testing.assert_allclose(weight, gaspari_cohn(np.array([7.0, 7.0 * np.sqrt(0.5), 7.0]), 7.0), atol=1e-15)
+
+
+def test_that_an_infinite_vertical_cut_off_ignores_levels() -> None:
+    rng = np.random.default_rng(8)
+    position = rng.uniform(0.0, 20.0, (100, 3))
+    flat = position * [0.0, 1.0, 1.0]
+    centre = rng.uniform(0.0, 20.0, (5, 3))
+    horizontal = Localization(6.0, Weighting.GASPARI_COHN, 6.0, vertical_cutoff_radius_cells=np.inf)
+    equal = Localization(6.0, Weighting.GASPARI_COHN, 6.0)
+    ours = select_local_observations(centre, position, horizontal, 20.0)
+    theirs = select_local_observations(centre * [0.0, 1.0, 1.0], flat, equal, 20.0)
+    np.testing.assert_array_equal(ours.index, theirs.index)
+    np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-14)
+
+
+def test_that_no_localization_takes_every_observation_at_full_weight() -> None:
+    local = select_local_observations(np.zeros((2, 3)), np.ones((3, 3)), Localization(np.inf, Weighting.UNIFORM), 8.0)
+    assert local.index.tolist() == [0, 1, 2, 0, 1, 2]
+    assert local.weight.tolist() == [1.0] * 6
+
+
+def test_that_shapes_of_sub_domains_are_what_their_names_say() -> None:
+    grid = (29, 36, 72)
+    columns = sub_domains_of_shape(grid, SubDomainShape.COLUMN, 1)
+    assert len(columns) == 36 * 72
+    assert {cells.size for cells in columns.cells} == {29}
+    assert len(sub_domains_of_shape(grid, SubDomainShape.COLUMN, 3)) == 12 * 24
+    assert len(sub_domains_of_shape(grid, SubDomainShape.BLOCK, 1)) == 29 * 36 * 72
+    (everything,) = sub_domains_of_shape(grid, SubDomainShape.WHOLE, 3).cells
+    np.testing.assert_array_equal(everything, np.arange(29 * 36 * 72))
