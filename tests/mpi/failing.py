@@ -12,21 +12,29 @@ from da.parallel import MpiCommunicator
 from model_adapters import registry
 from model_adapters.template import TemplateModel, TemplateSettings
 
-KIND = sys.argv.pop(1)
 
-
-class LastRankFails(TemplateModel):
-    """Fails in its forecasts on the last rank."""
+class LastRankIsSick(TemplateModel):
+    """A member of the last rank is not a number after a forecast."""
 
     def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
         result = super().forecast(states, start, stop, inputs)
         comm = MpiCommunicator()
         if comm.rank == comm.size - 1 and stop > start:
-            if KIND == "bug":
-                raise RuntimeError("a programming error")
             result[0, 0] = np.nan
         return result
 
 
-registry.ADAPTERS["failing"] = registry.Adapter(TemplateSettings, LastRankFails)
-main()
+class LastRankHasABug(TemplateModel):
+    """The forecast of the last rank raises what no user can mend."""
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        comm = MpiCommunicator()
+        if comm.rank == comm.size - 1 and stop > start:
+            raise RuntimeError("a programming error")
+        return super().forecast(states, start, stop, inputs)
+
+
+if __name__ == "__main__":
+    model = {"nan": LastRankIsSick, "bug": LastRankHasABug}[sys.argv.pop(1)]
+    registry.ADAPTERS["failing"] = registry.Adapter(TemplateSettings, model)
+    main()
