@@ -185,7 +185,7 @@ class DataGridSection(_Section):
 
     longitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
     latitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
-    latitude_limit_deg: float = Field(80.0, ge=0.0, le=90.0)
+    latitude_limit_deg: float = Field(80.0, ge=0.0, lt=90.0, description="A pole would be counted at every longitude")
     altitude_min_km: float = Field(100.0, ge=90.0)
     altitude_max_km: float = Field(550.0, le=1000.0)
     altitude_step_km: float = Field(25.0, ge=1.0)
@@ -261,6 +261,9 @@ class LocalizationSection(_Section):
             raise key_fault("is required, except for sub_domain: whole, which has none", "cutoff_radius_cells")
         if whole and self.weighting is not Weighting.UNIFORM:
             raise key_fault("must be uniform for sub_domain: whole", "weighting")
+        for key in ("block_cells", "vertical_cutoff_radius_cells"):
+            if whole and key in self.model_fields_set:
+                raise key_fault("has no meaning for sub_domain: whole; leave it out", key)
         if self.sub_domain is SubDomainShape.COLUMN and self.vertical_cutoff_radius_cells != float("inf"):
             raise key_fault(
                 "must be .inf for sub_domain: column, whose levels share one analysis", "vertical_cutoff_radius_cells"
@@ -307,7 +310,7 @@ class Experiment(_Section):
     experiment: ExperimentSection
     drivers: DriversSection = DriversSection()
     satellites: dict[Name, SatelliteSection] = Field(min_length=1)
-    twin: TwinSection = TwinSection()
+    twin: TwinSection | None = Field(None, description="Only with synthetic satellites; default: all its defaults")
     calibration: CalibrationSection
     data_grid: DataGridSection = DataGridSection()
     observation_error: ObservationErrorSection
@@ -322,6 +325,8 @@ class Experiment(_Section):
         self._refuse_unknown_satellite(self.calibration.satellite, "calibration", "satellite")
         for number, expected in enumerate(self.expect):
             self._refuse_unknown_satellite(expected.satellite, "expect", number, "satellite")
+        if self.twin is not None and all(one.synthetic is None for one in self.satellites.values()):
+            raise key_fault("has no meaning without a synthetic satellite; leave it out", "twin")
         length = self.experiment.stop - self.experiment.start
         interval = _nanoseconds(3.6e12, self.analysis.interval_h)
         if not _divides(interval, length // timedelta(microseconds=1) * 1000):

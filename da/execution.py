@@ -72,7 +72,15 @@ def density_operator(model: ForecastModel) -> DensityOperator:
 def observe_density(
     model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch
 ) -> FloatArray:
-    """Return HX (observations, members) of density observations."""
+    """Return HX (observations, members) of density observations.
+
+    Raises
+    ------
+    ValueError
+        If the batch asks for another operator.
+    """
+    if batch.operator != "density":
+        raise ValueError(f"there is no observation operator '{batch.operator}', only 'density'")
     operator = density_operator(model)
     density = operator.on_grid(model.layout.split(states))
     stencil = operator.stencil(batch.latitude, batch.longitude)

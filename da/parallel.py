@@ -1,8 +1,9 @@
 """Processes: the only module that knows MPI, with a serial twin of the same interface.
 
 Members are spread over ranks for forecasts; sub-domains are spread over ranks for the analysis. The transpose between
-the two is one Alltoallv each way. Whatever is summed over members is summed in the order of the members, so that
-results do not depend on the number of ranks.
+the two is one Alltoallv each way. HX and the mean heights that localization uses are formed from all members in their
+order, so that the posterior does not depend on the number of ranks; moments for output are merged rank by rank and may
+differ in their last bits.
 """
 
 from __future__ import annotations

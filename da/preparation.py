@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,9 @@ from da.calibration import (
     ObservationError,
     QualityControl,
     calibrate,
+    track_latitude,
 )
-from da.config import Experiment, SatelliteSection, SyntheticSatellite, to_datetime64
+from da.config import Experiment, SatelliteSection, SyntheticSatellite, TwinSection, to_datetime64
 from da.drivers import Drivers, load_drivers
 from da.errors import ThermodaError
 from da.msis import Msis
@@ -106,7 +107,7 @@ def _synthetic(
         satellite.argument_of_latitude_deg,
         start,
     )
-    truth = TwinTruth(drivers, TwinTruthSettings(**experiment.twin.model_dump()), seed)
+    truth = TwinTruth(drivers, TwinTruthSettings(**(experiment.twin or TwinSection()).model_dump()), seed)
     return synthetic_track(
         name,
         orbit,
@@ -119,13 +120,18 @@ def _synthetic(
     )
 
 
+def _geodetic(track: DensityTrack) -> DensityTrack:
+    """Return the track with geodetic latitudes, so that all that follows compares at the same place."""
+    return replace(track, latitude=track_latitude(track), latitude_kind="geodetic")
+
+
 def _track(experiment: Experiment, number: int, name: str, section: SatelliteSection, drivers: Drivers) -> DensityTrack:
     start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
     margin = _hours(experiment.calibration.margin_h if name == experiment.calibration.satellite else 0.0)
     if section.synthetic is not None:
         whole = _synthetic(experiment, number, name, section.synthetic, drivers)
     else:
-        whole = read_tracks(resolve_files(section.files, name), name)
+        whole = _geodetic(read_tracks(resolve_files(section.files, name), name))
     inside = whole.between(start - margin, stop + margin)
     if len(whole.between(start, stop)) == 0:
         raise ThermodaError(

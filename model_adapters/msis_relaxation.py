@@ -6,8 +6,11 @@ value is physical, and :math:`s_m` that of NRLMSIS at the member's drivers,
 .. math:: s(t) = s_m(t) + (s(t_0) - s_m(t_0)) \, e^{-(t - t_0)/\tau(zp)}.
 
 What an analysis changed decays with a time :math:`\tau` that goes geometrically from the bottom to the top of the
-grid; nothing is transported. Spread comes from the perturbed drivers and lower boundary and is restored as increments
-decay.
+grid; nothing is transported, and a spin-up changes nothing. Spread comes from the perturbed drivers and lower boundary
+and is restored as increments decay. The members' lower-boundary heights are inputs, not part of the state: an analysis
+sees the spread that they cause but cannot change them, so that they should stay small (Table 1 of Corbin & Kusche
+2022: 70 m). An unperturbed member differs from NRLMSIS by about 1 % in density at satellite heights, since NRLMSIS is
+not exactly hydrostatic.
 
 Perturbed inputs: F10.7; hemispheric power and cross-tail potential (as a Kp offset, :func:`member_kp_offset`); lower
 boundary temperature, fading upward over two scale heights, and height; ln(w_O/w_N2) and ln(w_He/w_N2) as offsets at

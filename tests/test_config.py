@@ -345,3 +345,16 @@ def test_that_the_schema_refuses_unknown_keys_in_every_section() -> None:
     schema = json.loads(json_schema())
     assert schema["additionalProperties"] is False
     assert all(one["additionalProperties"] is False for one in schema["$defs"].values() if one["type"] == "object")
+
+
+@pytest.mark.parametrize("key", ["block_cells", "vertical_cutoff_radius_cells"])
+def test_that_keys_without_meaning_for_the_whole_state_are_refused(tiny_experiment: WriteExperiment, key: str) -> None:
+    localization = {"sub_domain": "whole", "cutoff_radius_cells": None, key: 3}
+    assert f"{key}: has no meaning for sub_domain: whole" in fault(
+        tiny_experiment(analysis={"localization": localization})
+    )
+
+
+def test_that_a_twin_without_synthetic_satellites_is_refused(tiny_experiment: WriteExperiment) -> None:
+    changes = {"satellites": {"champ": {"synthetic": None, "files": ["a.txt"]}}, "twin": {"wave_count": 2}}
+    assert "twin: has no meaning without a synthetic satellite" in fault(tiny_experiment(**changes))

@@ -38,7 +38,7 @@ class FilterKind(StrEnum):
     ZERO_PHASE = "zero_phase"
     """Past and future alike: for reanalysis."""
     CAUSAL = "causal"
-    """The past alone: for real time."""
+    """The past alone. Outliers and gaps are still judged from both sides, and interpolated ap looks 1.5 h ahead."""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,19 @@ def evaluate(run: Path) -> Evaluation:
         _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()})
         for track, index, part in zip(tracks, usable, parts, strict=True)
     )
+    notes += tuple(note for one in satellites if (note := _note_on_unknown_spread(one)))
     return Evaluation(folder.name, folder.start, folder.stop, satellites, notes)
+
+
+def _note_on_unknown_spread(satellite: SatelliteEvaluation) -> str:
+    """Return why spread/error is blank where only some points have a spread, or an empty string."""
+    known = np.isfinite(satellite.spread[Row.OPEN_LOOP])
+    if known.all() or not known.any():
+        return ""
+    return (
+        f"spread/error is blank: {satellite.satellite} leaves the altitudes of the data grid at "
+        f"{np.count_nonzero(~known)} of {known.size} points; extend data_grid.altitude_max_km (or _min_km)"
+    )
 
 
 def _joined(parts: Sequence[Points]) -> Points:
