@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ TRIAL_MEMBERS = (2, 6)
 
 ENSEMBLE_COPIES = 10
 """Open loop, forecast, transpose, analysis and the work space of a forecast: measured with msis_relaxation at 5 deg."""
+
+
+WRITING = 1.5
+"""Moments and files add about half of the rest, as the quickstart and the real case of 2002 show."""
+
+PROCESS_BYTES = 0.2 * 2**30
+"""Memory of one process without an ensemble: Python and the libraries."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     transform_s = _transform_seconds(int(np.median(used)), members) if used.size else 0.0
     # Two ensembles are advanced; H is applied to each for output, and twice more per analysis.
     seconds = outputs * 2.0 * (forecast_s + observe_s) + analyses * (used.size * transform_s + 3.0 * observe_s)
+    seconds *= WRITING
     return ResolvedExperiment(
         state_size=model.layout.state_size,
         state_shape=model.layout.grid.shape,
@@ -171,6 +180,14 @@ def _transform_seconds(observations: int, members: int) -> float:
     return min(_seconds(lambda: ensemble_transform(anomalies, innovation, inverse)) for _ in range(3))
 
 
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.0f} min"
+
+
 def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, resolved: ResolvedExperiment) -> Table:
     """Return what an experiment resolves to as a table."""
     local = resolved.local_observations
@@ -183,7 +200,8 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
     content = {
         "name, seed": f"{section.name}, {section.seed}",
         "period": f"{section.start:%Y-%m-%d %H:%M} to {section.stop:%Y-%m-%d %H:%M} UTC",
-        "results": str(section.output_folder),
+        "results": str(section.output_folder)
+        + (" (exists: run with --overwrite)" if section.output_folder.exists() else ""),
         "records": ", ".join(f"{name} {count}" for name, count in resolved.records.items()),
         "assimilated": f"{experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
         "model": f"{experiment.model.adapter}: {settings.model_dump(mode='json')}",
@@ -191,10 +209,12 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "members": f"{experiment.ensemble.members}, perturbed: {perturbed}",
         "observations": f"{resolved.observations} per analysis, {resolved.analyses} analyses",
         "sub-domains": f"{resolved.sub_domains}",
-        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}",
+        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}"
+        + (f"; WARNING: {np.sum(local == 0)} sub-domains see none and are not analysed" if (local == 0).any() else ""),
         "outputs": f"{resolved.outputs} times",
-        "memory": f"about {resolved.memory_bytes / 2**30:.2f} GiB over all ranks",
-        "expected cost": f"about {resolved.seconds / 60:.1f} CPU minutes, extrapolated from a few members timed here",
+        "memory": f"about {resolved.memory_bytes / 2**30:.2f} GiB over all ranks, and {PROCESS_BYTES / 2**30:.1f} GiB "
+        f"per rank; this machine has {_machine_bytes() / 2**30:.0f} GiB",
+        "expected cost": f"about {_duration(resolved.seconds)} of CPU time, extrapolated from a few members timed here",
     }
     for key, value in content.items():
         table.add_row(key, value)

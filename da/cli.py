@@ -160,7 +160,10 @@ def _read(file: Path) -> tuple[Experiment, BaseModel, str]:
     from model_adapters.registry import find_adapter
 
     experiment, source = read_experiment(file)
-    adapter = find_adapter(experiment.model.adapter)
+    try:
+        adapter = find_adapter(experiment.model.adapter)
+    except ThermodaError as error:
+        raise source.error(("model", "adapter"), str(error)) from error
     return experiment, source.validate(adapter.settings, ("model", "settings")), file.read_text(encoding="utf-8")
 
 
@@ -226,10 +229,12 @@ def main() -> None:
         if _debug():
             raise
         _end(EXIT_INPUT, str(error))
-    except typer.Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except typer.Abort:
-        _end(EXIT_INTERRUPTED, "interrupted")
     except TyperException as error:
         _end(EXIT_INPUT, error.format_message() or "a command is needed, one of those above")
+    except typer.Exit as exit_:
+        status = exit_.exit_code
+    except typer.Abort:
+        status = EXIT_INTERRUPTED
+    if status == EXIT_INTERRUPTED:
+        _end(EXIT_INTERRUPTED, "interrupted; a run under way is not complete and stays in <output_folder>.partial")
     sys.exit(status or 0)

@@ -232,7 +232,7 @@ class CorrelationSection(_Section):
 class EnsembleSection(_Section):
     """The members."""
 
-    members: int = Field(ge=2)
+    members: int = Field(ge=2, le=10_000)
     spin_up_days: float = Field(ge=0.0, le=60.0, description="Free forecast of every member before the start")
     perturbations: dict[str, PerturbationSection] = Field(default_factory=dict)
     correlations: tuple[CorrelationSection, ...] = ()

@@ -6,6 +6,7 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from da.storage import refuse_occupied
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
-"""``progress(done, total, text)`` is called on rank 0 after every output time."""
+"""``progress(total, done, text)`` is called on rank 0 after every output time."""
 
 
 @dataclass
@@ -210,24 +211,39 @@ def execute(
 
         return from_root(comm, batch)
 
-    recorder = RunRecorder(comm, experiment, configuration_text, model, step_one, overwrite)
-    open_loop = timer.records("open loop", run(forecasts, states, plan, None, observations))
     analysis = build_analysis(experiment, model, comm)
+    open_loop = timer.records("open loop", run(forecasts, states, plan, None, observations))
     cycle = timer.records("assimilation", run(forecasts, states, plan, analysis, observations))
-    total, done = plan.output_times.size, 0
+    with closing(RunRecorder(comm, experiment, configuration_text, model, step_one, overwrite)) as recorder:
+        unobserved = _record(cycle, open_loop, recorder, forecasts, timer, partial(progress, plan.output_times.size))
+        peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+        result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
+        result["sub_domains_without_observations"] = unobserved
+        recorder.complete(result)
+    return result
+
+
+def _record(
+    cycle: Iterator[CycleRecord],
+    open_loop: Iterator[CycleRecord],
+    recorder: RunRecorder,
+    forecasts: MemberForecasts,
+    timer: PhaseTimer,
+    progress: Callable[[int, str], None],
+) -> int:
+    """Drive both runs, write their records, and return how many sub-domains at most saw no observation."""
+    done, unobserved = 0, 0
     for record in cycle:
+        if record.diagnostics is not None:
+            unobserved = max(unobserved, int(np.count_nonzero(record.diagnostics.local_observations == 0)))
         # Both runs advance together, so that a model may use what it computed for a time for both.
         if record.phase is Phase.FORECAST:
-            reference = next(open_loop)
-            timer.measure("output", partial(recorder.open_loop, reference, forecasts))
+            timer.measure("output", partial(recorder.open_loop, next(open_loop), forecasts))
             done += 1
-            if comm.rank == 0:
-                progress(done, total, str(record.time)[:16])
+            if forecasts.comm.rank == 0:
+                progress(done, str(record.time)[:16])
         timer.measure("output", partial(recorder.assimilation, record, forecasts))
-    peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-    result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
-    recorder.complete(result)
-    return result
+    return unobserved
 
 
 def run_path(experiment: Experiment) -> Path:

@@ -6,6 +6,7 @@ sub-domain of the analysis is a set of rows, and the ensemble transform is one m
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -230,6 +231,8 @@ def refuse_unknown_perturbations(model_name: str, model: ForecastModel, names: S
     unknown = [name for name in names if name not in model.perturbable_inputs]
     if unknown:
         allowed = ", ".join(model.perturbable_inputs) or "none"
+        near = difflib.get_close_matches(unknown[0], model.perturbable_inputs, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; it has: {allowed}"
         raise ThermodaError(
-            f"ensemble.perturbations: model '{model_name}' has no input '{unknown[0]}' to perturb; it has: {allowed}"
+            f"ensemble.perturbations: model '{model_name}' has no input '{unknown[0]}' to perturb{hint}"
         )

@@ -61,6 +61,7 @@ class RunRecorder:
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
         self._files: dict[str, EnsembleFile] = {}
+        self._open_files: list[RunFolder | EnsembleFile | ObservationFile] = []
         self._on_root(lambda: self._open(configuration_text, overwrite))
 
     def open_loop(self, record: CycleRecord, forecasts: MemberForecasts) -> None:
@@ -77,13 +78,18 @@ class RunRecorder:
     def complete(self, provenance: dict[str, Any]) -> None:
         """Close the files and give the folder its final name."""
 
-        def close() -> None:
+        def finish() -> None:
             for file in self._files.values():
                 file.close()
             self._observations.close()
             self._folder.complete(provenance)
 
-        self._on_root(close)
+        self._on_root(finish)
+
+    def close(self) -> None:
+        """Close what is open on this rank, at the end of any run; needs no other rank."""
+        for file in self._open_files:
+            file.close()
 
     def _on_root(self, work: Callable[[], None]) -> None:
         def guarded() -> bool:
@@ -100,6 +106,7 @@ class RunRecorder:
     def _open(self, configuration_text: str, overwrite: bool) -> None:
         experiment = self._experiment
         self._folder = RunFolder(experiment.experiment.output_folder, overwrite)
+        self._open_files.append(self._folder)
         self._folder.write_text("experiment.yaml", configuration_text)
         axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
         composition = COMPOSITION if experiment.output.composition else ()
@@ -113,9 +120,11 @@ class RunRecorder:
         for kind, title in titles.items():
             attributes = {"title": f"{name}: {title}", "model": experiment.model.adapter}
             self._files[kind] = EnsembleFile(self._folder.path / f"{kind}.nc", axes, fields, attributes)
+            self._open_files.append(self._files[kind])
         self._observations = ObservationFile(
             self._folder.path / "observations.nc", {"title": f"{name}: observation space"}
         )
+        self._open_files.append(self._observations)
         self._write_tracks()
 
     def _write_tracks(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from types import TracebackType
 from typing import Any
@@ -57,7 +58,7 @@ class RunProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, done: int, total: int, text: str) -> None:
+    def update(self, total: int, done: int, text: str) -> None:
         """Show that ``done`` of ``total`` steps are done, the latest being ``text``."""
         if done == 1:
             self._began = time.perf_counter()
@@ -70,10 +71,14 @@ class RunProgress:
             self._next_line = done / total + LINE_SHARE
 
 
+def _ranks(number: int) -> str:
+    return "1 rank" if number == 1 else f"{number} ranks"
+
+
 def print_run_summary(console: Console, experiment: Experiment, provenance: dict[str, Any], seconds: float) -> None:
     """Print times per phase, memory per rank and where the results are."""
     name = experiment.experiment.name
-    table = Table(title=f"{name}: {experiment.ensemble.members} members on {provenance['ranks']} ranks")
+    table = Table(title=f"{name}: {experiment.ensemble.members} members on {_ranks(provenance['ranks'])}")
     table.add_column("phase")
     table.add_column(escape("wall time [s]"), justify="right")
     for phase, elapsed in provenance["phase_seconds"].items():
@@ -82,7 +87,16 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     console.print(table)
     memory = ", ".join(f"{size / 2**20:.0f}" for size in provenance["peak_memory_bytes"])
     console.print(f"peak memory per rank [MiB]: {memory}")
+    if unobserved := provenance["sub_domains_without_observations"]:
+        console.print(
+            f"warning: up to {unobserved} sub-domains saw no observation and were not analysed; "
+            "analysis.localization.cutoff_radius_cells may be too small",
+            style="yellow",
+            soft_wrap=True,
+        )
     folder = experiment.experiment.output_folder
     console.print(
-        f"results: {folder}   evaluate them with: python -m da evaluate {folder}", soft_wrap=True, markup=False
+        f"results: {folder}   evaluate them with: python -m da evaluate {shlex.quote(str(folder))}",
+        soft_wrap=True,
+        markup=False,
     )

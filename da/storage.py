@@ -6,12 +6,13 @@ later command takes it for whole.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import xarray as xr
@@ -27,6 +28,7 @@ FloatArray = NDArray[np.float64]
 
 PARTIAL_SUFFIX = ".partial"
 RETIRED_SUFFIX = ".replaced"
+LOCK_NAME = "lock"
 SPREAD = "_spread"
 CHUNK_CACHE = 2**20
 """Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
@@ -172,8 +174,9 @@ class EnsembleFile:
         self._file.sync()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, if it is open."""
+        if self._file.isopen():
+            self._file.close()
 
 
 class ObservationFile:
@@ -224,22 +227,27 @@ class ObservationFile:
         along = ("time", "observation")
         for name, long_name in self.VARIABLES.items():
             self._variable(name, "f8", along, "kg m-3", long_name)
-        self._variable("latitude", "f8", along, "degrees_north", "latitude")
-        self._variable("longitude", "f8", along, "degrees_east", "longitude")
-        self._variable("altitude", "f8", along, "km", "altitude")
+        self._variable("latitude", "f8", along, "degrees_north", "latitude", "latitude")
+        self._variable("longitude", "f8", along, "degrees_east", "longitude", "longitude")
+        self._variable("altitude", "f8", along, "km", "altitude", "height_above_reference_ellipsoid")
         self._variable("local_observations", "i4", ("time", "sub_domain"), "1", "number of local observations")
         self._variable("constraint_hits", "i8", ("time",), "1", "values changed by the constraints, over all members")
 
-    def _variable(self, name: str, kind: str, dimensions: tuple[str, ...], units: str, long_name: str) -> None:
+    def _variable(
+        self, name: str, kind: str, dimensions: tuple[str, ...], units: str, long_name: str, standard_name: str = ""
+    ) -> None:
         chunks = (1, *(len(self._file.dimensions[axis]) for axis in dimensions[1:]))
         variable = self._file.createVariable(
             name, kind, dimensions, compression="zlib", complevel=1, chunksizes=chunks, chunk_cache=CHUNK_CACHE
         )
         variable.setncatts({"units": units, "long_name": long_name})
+        if standard_name:
+            variable.standard_name = standard_name
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, if it is open."""
+        if self._file.isopen():
+            self._file.close()
 
 
 def partial_path(final: Path) -> Path:
@@ -254,16 +262,29 @@ def refuse_occupied(final: Path, overwrite: bool) -> None:
         raise ThermodaError(f"{final}: exists already; choose another experiment.output_folder or add --overwrite")
     if final.exists() and not (final / "provenance.json").is_file():
         raise ThermodaError(f"{final}: is not the folder of a run and is not overwritten; choose another folder")
-    if partial.exists() and not (partial / "experiment.yaml").is_file():
+    if partial.exists() and not any((partial / name).is_file() for name in ("experiment.yaml", LOCK_NAME)):
         raise ThermodaError(f"{partial}: exists and is not an unfinished run; remove it or choose another folder")
     if retired.exists():
         raise ThermodaError(f"{retired}: was left while a run was replaced; remove it or give it another name")
 
 
+def _locked(partial: Path) -> TextIO:
+    """Return the open lock file of an unfinished run; ThermodaError where another process holds it."""
+    lock = (partial / LOCK_NAME).open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise ThermodaError(
+            f"{partial}: another run is writing there; wait for it or choose another experiment.output_folder"
+        ) from None
+    return lock
+
+
 class RunFolder:
     """The folder of a run, under its partial name until :meth:`complete`; used on rank 0 only.
 
-    What an earlier, unfinished run left under the partial name is removed.
+    A lock that ends with the process tells a run under way from what an unfinished one left; the latter is removed.
 
     Parameters
     ----------
@@ -275,8 +296,8 @@ class RunFolder:
     Raises
     ------
     ThermodaError
-        If a run of that name exists and may not be replaced, something else has one of the names, or the folder
-        cannot be created.
+        If a run of that name exists and may not be replaced, another run is under way there, something else has one of
+        the names, or the folder cannot be created.
     """
 
     def __init__(self, final: Path, overwrite: bool) -> None:
@@ -284,8 +305,10 @@ class RunFolder:
         self.final, self.path = final, partial_path(final)
         try:
             if self.path.exists():
-                shutil.rmtree(self.path)
+                with _locked(self.path):
+                    shutil.rmtree(self.path)
             self.path.mkdir(parents=True)
+            self._lock = _locked(self.path)
         except OSError as error:
             raise ThermodaError(f"{self.path}: cannot be created ({error.strerror})") from error
 
@@ -293,9 +316,14 @@ class RunFolder:
         """Write a small file."""
         (self.path / name).write_text(text, encoding="utf-8")
 
+    def close(self) -> None:
+        """Release the lock, whether the run is complete or not."""
+        self._lock.close()
+
     def complete(self, provenance: Mapping[str, Any]) -> None:
         """Write the provenance and give the folder its final name."""
         self.write_text("provenance.json", json.dumps({**provenance, "complete": True}, indent=2) + "\n")
+        (self.path / LOCK_NAME).unlink()
         if self.final.exists():
             retired = self.final.with_name(self.final.name + RETIRED_SUFFIX)
             self.final.replace(retired)

@@ -39,5 +39,5 @@ ADAPTERS: dict[str, Adapter] = {
 def find_adapter(name: str) -> Adapter:
     """Return the adapter called ``name``; ThermodaError lists the known ones where there is none."""
     if name not in ADAPTERS:
-        raise ThermodaError(f"model.adapter: there is no '{name}'; registered are {', '.join(sorted(ADAPTERS))}")
+        raise ThermodaError(f"there is no '{name}'; registered are {', '.join(sorted(ADAPTERS))}")
     return ADAPTERS[name]

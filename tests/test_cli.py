@@ -84,5 +84,36 @@ def test_that_the_shape_of_sub_domains_is_what_the_file_says(
 ) -> None:
     ended = command_line("check", tiny_experiment(analysis={"localization": localization}))
     assert ended.status == 0, ended.err
-    (line,) = [line for line in ended.out.splitlines() if "sub-domains" in line]
+    (line,) = [line for line in ended.out.splitlines() if line.strip("│ ").startswith("sub-domains ")]
     assert f" {sub_domains} " in line
+
+
+def test_that_sub_domains_without_observations_are_told(
+    tiny_experiment: Callable[..., Path], command_line: Callable[..., Any]
+) -> None:
+    file = tiny_experiment(analysis={"localization": {"cutoff_radius_cells": 0.1}})
+    assert "see none and are not analysed" in " ".join(command_line("check", file).out.split())
+    ended = command_line("run", file)
+    assert ended.status == 0
+    assert "sub-domains saw no observation" in ended.out
+
+
+def test_that_an_interrupted_run_says_so(
+    tiny_experiment: Callable[..., Path], command_line: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("da.execution.prepare", interrupted)
+    ended = command_line("run", tiny_experiment())
+    assert ended.status == 130
+    assert ended.err.startswith("error: interrupted;")
+
+
+def test_that_a_missing_track_of_a_run_is_named(
+    tmp_path: Path, tiny_experiment: Callable[..., Path], command_line: Callable[..., Any]
+) -> None:
+    grace = {"synthetic": {"altitude_km": 474, "inclination_deg": 89.0, "sampling_s": 120}}
+    assert command_line("run", tiny_experiment(satellites={"grace": grace})).status == 0
+    (tmp_path / "runs" / "tiny" / "track_grace.nc").unlink()
+    assert "track_grace.nc missing" in command_line("evaluate", tmp_path / "runs" / "tiny").error

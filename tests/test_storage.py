@@ -67,14 +67,28 @@ def test_that_a_folder_has_its_name_only_when_it_is_complete(tmp_path: Path) -> 
     folder.write_text("experiment.yaml", "a: 1\n")
     assert not (tmp_path / "run").exists()
     folder.complete({"name": "run"})
+    folder.close()
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"experiment.yaml", "provenance.json"}
     with pytest.raises(ThermodaError, match="--overwrite"):
         RunFolder(tmp_path / "run", overwrite=False)
 
 
 def test_that_what_an_unfinished_run_left_is_cleared_but_nothing_else(tmp_path: Path) -> None:
-    RunFolder(tmp_path / "run", overwrite=False).write_text("experiment.yaml", "a: 1\n")
-    RunFolder(tmp_path / "run", overwrite=False)
+    unfinished = tmp_path / "run.partial"
+    unfinished.mkdir()
+    (unfinished / "experiment.yaml").write_text("a: 1\n", encoding="utf-8")
+    RunFolder(tmp_path / "run", overwrite=False).close()
+    assert [path.name for path in unfinished.iterdir()] == ["lock"]
     (tmp_path / "other.partial").mkdir()
     with pytest.raises(ThermodaError, match="not an unfinished run"):
         RunFolder(tmp_path / "other", overwrite=False)
+
+
+def test_that_a_second_run_cannot_take_the_place_of_one_under_way(tmp_path: Path) -> None:
+    first = RunFolder(tmp_path / "run", overwrite=False)
+    first.write_text("experiment.yaml", "a: 1\n")
+    with pytest.raises(ThermodaError, match="another run is writing there"):
+        RunFolder(tmp_path / "run", overwrite=False)
+    first.complete({"name": "first"})
+    first.close()
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"experiment.yaml", "provenance.json"}

@@ -71,6 +71,10 @@ def open_run(path: Path) -> RunFolder:
     tracks = tuple(sorted(path.glob("track_*.nc")))
     if not tracks:
         raise ThermodaError(f"{path}: no track_<satellite>.nc; name a satellite in the experiment and repeat it")
+    named = provenance.get("satellites", [])
+    wanted = [f"track_{name}.nc" for name in named] if isinstance(named, list) else []
+    if missing := [name for name in wanted if not (path / name).is_file()]:
+        raise ThermodaError(f"{path}: {', '.join(missing)} missing; copy the whole run folder or repeat the run")
     name, start, stop = (str(provenance[key]) for key in ("name", "start", "stop"))
     return RunFolder(path, name, start, stop, tracks)
 
