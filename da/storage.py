@@ -6,8 +6,10 @@ later command takes it for whole.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ FloatArray = NDArray[np.float64]
 PARTIAL_SUFFIX = ".partial"
 RETIRED_SUFFIX = ".replaced"
 LOCK_NAME = "lock"
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""How file systems without locks, such as some of clusters, answer."""
 SPREAD = "_spread"
 CHUNK_CACHE = 2**20
 """Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
@@ -278,6 +282,10 @@ def _locked(partial: Path) -> TextIO:
         raise ThermodaError(
             f"{partial}: another run is writing there; wait for it or choose another experiment.output_folder"
         ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        logging.getLogger(__name__).warning("%s: files cannot be locked here; start no second run into it", partial)
     return lock
 
 

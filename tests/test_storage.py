@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,17 @@ def test_that_a_second_run_cannot_take_the_place_of_one_under_way(tmp_path: Path
     first.complete({"name": "first"})
     first.close()
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"experiment.yaml", "provenance.json"}
+
+
+def test_that_a_file_system_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def without_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    folder = RunFolder(tmp_path / "run", overwrite=False)
+    folder.complete({"name": "run"})
+    folder.close()
+    assert "cannot be locked" in caplog.text
+    assert (tmp_path / "run" / "provenance.json").is_file()
