@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from ruamel.yaml import YAML
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# No test may depend on the speed of the machine; in continuous integration none may depend on luck either.
+hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("project")
 
 
 def shared_folder(name: str) -> Path | None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -48,7 +48,6 @@ def test_that_scaling_down_does_not_break_a_lower_bound() -> None:
     assert_allclose([closed[0][0], closed[1][0]], 0.5 * (1.0 - 1e-9), rtol=ROUNDING)
 
 
-@settings(deadline=None)
 @given(any_state)
 def test_that_any_state_comes_to_lie_within_all_constraints(state: np.ndarray) -> None:
     result, _ = constrain(fields_of(state), BOUNDS, (SPECIES,))
@@ -57,7 +56,6 @@ def test_that_any_state_comes_to_lie_within_all_constraints(state: np.ndarray) -
     assert np.all(sum(result[name] for name in SPECIES) <= 1.0 + ROUNDING)
 
 
-@settings(deadline=None)
 @given(any_state)
 def test_that_constraining_twice_is_constraining_once(state: np.ndarray) -> None:
     once, _ = constrain(fields_of(state), BOUNDS, (SPECIES,))
@@ -66,7 +64,6 @@ def test_that_constraining_twice_is_constraining_once(state: np.ndarray) -> None
         assert_allclose(twice[name], values, rtol=ROUNDING)
 
 
-@settings(deadline=None)
 @given(any_state)
 def test_that_hits_count_what_was_changed_and_the_input_stays(state: np.ndarray) -> None:
     fields = fields_of(state)

@@ -30,7 +30,7 @@ def tolerance(ensemble: np.ndarray) -> float:
     return float(4.0 * ensemble.shape[-1] * np.finfo(float).eps * condition)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(ensembles_and_cuts())
 def test_that_any_split_merges_to_the_moments_of_the_whole(case: tuple[np.ndarray, list[int]]) -> None:
     ensemble, cuts = case
@@ -41,7 +41,6 @@ def test_that_any_split_merges_to_the_moments_of_the_whole(case: tuple[np.ndarra
     assert_allclose(whole.spread, ensemble.std(axis=1, ddof=1), rtol=tolerance(ensemble))
 
 
-@settings(deadline=None)
 @given(ensembles_and_cuts())
 def test_that_the_order_of_the_parts_does_not_matter(case: tuple[np.ndarray, list[int]]) -> None:
     ensemble, cuts = case

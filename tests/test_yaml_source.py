@@ -245,7 +245,7 @@ def test_that_plain_keeps_values_and_leaves_no_type_of_the_yaml_library(source: 
     assert [type(key) for key in content] == [str] * 7
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet="ab:-[]{}&*!<>|'\"#%@ \n\t0.1~?,", max_size=40))
 def test_that_any_text_is_a_valid_file_or_gives_one_line(source: Path, text: str) -> None:
     source.write_text(text)
