@@ -22,6 +22,7 @@ from da.execution import (
     localization,
     observe_density,
     perturbation_model,
+    require_density,
     schedule,
     sub_domains,
 )
@@ -100,6 +101,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     ThermodaError
         For any fault that the run would meet at its start.
     """
+    require_density(experiment.model.adapter, model)
     refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
     step_one = prepare(experiment)
     plan = schedule(experiment)

@@ -25,7 +25,7 @@ from da.inflation import relax_to_prior_perturbations, relax_to_prior_spread
 from da.localization import Localization, SubDomains, sub_domains_of_shape
 from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
 from da.observations import ObservationBatch
-from da.operators import DensityOperator
+from da.operators import DENSITY_FIELDS, DensityOperator
 from da.parallel import Communicator, collective, from_root, share
 from da.perturbations import Perturbation, PerturbationModel
 from da.preparation import StepOne, prepare
@@ -86,6 +86,16 @@ def observe_density(
     density = operator.on_grid(model.layout.split(states))
     stencil = operator.stencil(batch.latitude, batch.longitude)
     return operator.at_points(density, height, stencil, batch.altitude_km, batch.unmodelled_mass_ratio)
+
+
+def require_density(model_name: str, model: ForecastModel) -> None:
+    """Raise ThermodaError for a model whose state gives no density."""
+    missing = [name for name in DENSITY_FIELDS if name not in model.layout.names]
+    if missing:
+        raise ThermodaError(
+            f"model.adapter: '{model_name}' has no {', '.join(missing)} in its state, from which densities are "
+            "computed; it serves tests of the filter only"
+        )
 
 
 def perturbation_model(experiment: Experiment) -> PerturbationModel:
@@ -187,6 +197,7 @@ def execute(
         On all ranks alike, for any fault of input or data; no folder of the run's final name is left then.
     """
     with collective(comm, ""):
+        require_density(experiment.model.adapter, model)
         refuse_idle_ranks(experiment, comm)
         refuse_occupied(run_path(experiment), overwrite)
     timer = PhaseTimer()

@@ -21,6 +21,10 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 
 
+DENSITY_FIELDS = ("temperature", "mass_fraction_O", "mass_fraction_O2", "mass_fraction_He")
+"""Fields of the state from which density is computed."""
+
+
 def mean_molar_mass(w_o: FloatArray, w_o2: FloatArray, w_he: FloatArray) -> FloatArray:
     """Return the mean molar mass [kg mol-1] of O, O2, He and N2 from mass fractions (Eq. 4)."""
     w_n2 = 1.0 - w_o - w_o2 - w_he
@@ -212,13 +216,7 @@ class DensityOperator:
 
     def on_grid(self, fields: Mapping[str, FloatArray]) -> FloatArray:
         """Return the density [kg m-3] of the modelled species of all cells, (levels, latitudes, longitudes, n)."""
-        return modelled_density(
-            self.level_pressure,
-            fields["temperature"],
-            fields["mass_fraction_O"],
-            fields["mass_fraction_O2"],
-            fields["mass_fraction_He"],
-        )
+        return modelled_density(self.level_pressure, *(fields[name] for name in DENSITY_FIELDS))
 
     def stencil(self, latitude: FloatArray, longitude: FloatArray) -> HorizontalStencil:
         """Return the horizontal stencil of points (degrees)."""

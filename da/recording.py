@@ -14,14 +14,12 @@ from da.cycle import CycleRecord, MemberForecasts, Phase
 from da.errors import ThermodaError
 from da.model import ForecastModel
 from da.moments import EnsembleMoments, merged
-from da.operators import DensityOperator, HorizontalStencil
+from da.operators import DENSITY_FIELDS, DensityOperator, HorizontalStencil
 from da.parallel import Communicator, from_root
 from da.preparation import StepOne
 from da.storage import EnsembleFile, ObservationFile, OutputAxes, RunFolder, write_table
 
 FloatArray = NDArray[np.float64]
-
-COMPOSITION = ("temperature", "mass_fraction_O", "mass_fraction_O2", "mass_fraction_He")
 
 
 class RunRecorder:
@@ -109,7 +107,7 @@ class RunRecorder:
         self._open_files.append(self._folder)
         self._folder.write_text("experiment.yaml", configuration_text)
         axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
-        composition = COMPOSITION if experiment.output.composition else ()
+        composition = DENSITY_FIELDS if experiment.output.composition else ()
         fields = ("density", "height", *composition, "data_grid_density")
         titles = {
             "open_loop": "ensemble without assimilation",
@@ -186,7 +184,7 @@ class RunRecorder:
         density = self._operator.on_grid(fields)
         moments = {"density": EnsembleMoments.of(density), "height": EnsembleMoments.of(height)}
         if self._experiment.output.composition:
-            moments |= {name: EnsembleMoments.of(fields[name]) for name in COMPOSITION}
+            moments |= {name: EnsembleMoments.of(fields[name]) for name in DENSITY_FIELDS}
         ones = np.ones_like(self._altitude_km)
         on_grid = self._operator.at_points(density, height, self._stencil, self._altitude_km, ones)
         moments["data_grid_density"] = EnsembleMoments.of(on_grid.reshape(*self._grid.shape, -1))

@@ -108,6 +108,10 @@ def test_that_a_track_outside_the_experiment_is_told_with_both_times(
     ("changes", "words"),
     [
         ({"model": {"adapter": "msis_relaxatoin"}}, ("model.adapter", "msis_relaxatoin", "msis_relaxation")),
+        (
+            {"model": {"adapter": "lorenz96", "settings": {"resolution_deg": None}}},
+            ("lorenz96", "temperature"),
+        ),
         ({"ensemble": {"members": 0}}, ("ensemble.members", "line")),
         ({"ensemble": {"members": 1}}, ("ensemble.members", "line")),
         (
