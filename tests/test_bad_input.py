@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from da.cli import main
 from model_adapters import registry
 from model_adapters.template import TemplateModel, TemplateSettings
 
@@ -143,6 +145,80 @@ def test_that_a_driver_table_that_ends_too_early_tells_its_last_day(
     error = failing_run(tiny_experiment(experiment=experiment, drivers={"allow_predicted": True}))
     assert "SW-" in error
     assert "2150" in error
+
+
+def _celestrak(file: Path, days: int, predicted_from: int) -> Path:
+    """Write a table of Kp 2 and F10.7 100 from 2010-03-25 on, its last days predicted."""
+    heading = "DATE," + ",".join(f"KP{i}" for i in range(1, 9)) + ",F10.7_OBS,F10.7_DATA_TYPE,F10.7_OBS_CENTER81"
+    first = np.datetime64("2010-03-25")
+    rows = [
+        f"{first + i}," + "20," * 8 + ("100.0,OBS,100.0" if i < predicted_from else "100.0,PRD,100.0")
+        for i in range(days)
+    ]
+    file.write_text("\n".join([heading, *rows]) + "\n", encoding="ascii")
+    return file
+
+
+def test_that_a_named_table_must_reach_the_end_of_the_experiment(
+    tmp_path: Path,
+    tiny_experiment: Callable[..., Path],
+    failing_run: Callable[[Path], str],
+    command_line: Callable[..., Any],
+) -> None:
+    table = _celestrak(tmp_path / "SW.csv", 20, 20)
+    file = tiny_experiment(drivers={"table": str(table)})
+    assert command_line("check", file).status == 0
+    error = failing_run(tiny_experiment(drivers={"table": str(_celestrak(table, 10, 10))}))
+    assert str(table) in error
+    assert "2010-04-0" in error
+
+
+def test_that_predicted_days_are_refused_until_they_are_allowed(
+    tmp_path: Path,
+    tiny_experiment: Callable[..., Path],
+    failing_run: Callable[[Path], str],
+    command_line: Callable[..., Any],
+) -> None:
+    table = str(_celestrak(tmp_path / "SW.csv", 20, 10))
+    error = failing_run(tiny_experiment(drivers={"table": table}))
+    assert table in error
+    assert "predicted" in error
+    allowed = tiny_experiment(drivers={"table": table, "allow_predicted": True})
+    assert command_line("check", allowed).status == 0
+
+
+def test_that_a_track_of_nan_alone_is_named(
+    tmp_path: Path, tiny_experiment: Callable[..., Path], failing_run: Callable[[Path], str]
+) -> None:
+    file = _sutton(tmp_path / "champ.txt", 5)
+    file.write_text(file.read_text(encoding="utf-8").replace("1.0e-11", "NaN"), encoding="utf-8")
+    error = failing_run(_with_file(tiny_experiment, file))
+    assert "champ.txt" in error
+
+
+def test_that_a_full_disk_stops_the_run_and_leaves_it_partial(
+    tiny_experiment: Callable[..., Path], failing_run: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("da.storage.EnsembleFile.append", full)
+    error = failing_run(tiny_experiment())
+    assert "cannot be written" in error
+    assert "No space left on device" in error
+
+
+def test_that_a_programming_error_keeps_its_type_and_leaves_no_result(
+    tmp_path: Path, tiny_experiment: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("da.cycle.MemberForecasts.height", broken)
+    monkeypatch.setattr("sys.argv", ["thermoda", "run", str(tiny_experiment())])
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        main()
+    assert not (tmp_path / "runs" / "tiny").exists()
 
 
 class _SickModel(TemplateModel):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from da.doctor import mpi_family
+from da.yaml_source import YamlSource, plain
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -42,6 +43,78 @@ def test_that_the_schema_knows_every_section(command_line: Callable[..., Any], t
 @pytest.mark.parametrize("arguments", [("frobnicate",), ("run",), ("run", "--frobnicate", "x.yaml"), ("run", "x.yaml")])
 def test_that_wrong_commands_are_one_line(command_line: Callable[..., Any], arguments: tuple[str, ...]) -> None:
     assert command_line(*arguments).error
+
+
+def test_that_no_command_gives_the_help_and_one_error_line(command_line: Callable[..., Any]) -> None:
+    ended = command_line()
+    assert ended.error == "a command is needed, one of those above"
+    assert "evaluate" in ended.out
+
+
+def test_that_debug_keeps_the_cause_of_an_error_met_on_the_first_rank(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from da.cli import main
+    from da.errors import ThermodaError
+
+    (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["thermoda", "run", str(tmp_path / "bad.yaml"), "--debug"])
+    with pytest.raises(ThermodaError) as raised:
+        main()
+    causes: list[str] = []
+    error: BaseException | None = raised.value
+    while error is not None:
+        causes.append(type(error).__name__)
+        error = error.__cause__
+    assert causes == ["AgreedError", "ThermodaError", "ParserError"]
+
+
+def _unknown_to_schema(content: Any, part: dict[str, Any], schema: dict[str, Any], path: str = "") -> list[str]:
+    """Return the keys of a parsed YAML file that a schema does not know."""
+    options = [part, *part.get("anyOf", [])]
+    options = [schema["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in options]
+    if isinstance(content, list):
+        items = next(one["items"] for one in options if "items" in one)
+        return [key for one in content for key in _unknown_to_schema(one, items, schema, path)]
+    if not isinstance(content, dict):
+        return []
+    known = {name: one for option in options for name, one in option.get("properties", {}).items()}
+    free = next((one["additionalProperties"] for one in options if one.get("additionalProperties")), None)
+    unknown = [f"{path}.{key}" for key in content if key not in known and free is None]
+    inner = [
+        (key, known.get(key, free)) for key in content if isinstance(known.get(key, free), dict)
+    ]  # what is free of any schema, such as model.settings, has True in place of one
+    return unknown + [
+        name for key, one in inner for name in _unknown_to_schema(content[key], one, schema, f"{path}.{key}")
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_that_the_schema_knows_every_key_of_the_examples_and_no_misspelt_one(
+    command_line: Callable[..., Any], file: Path
+) -> None:
+    schema = json.loads(command_line("schema").out)
+    content = plain(YamlSource.read(file).root)
+    assert _unknown_to_schema(content, schema, schema) == []
+    content["satellites"]["champ"]["synthetc"] = {}
+    content["analysis"]["localization"]["cutof"] = 1
+    assert _unknown_to_schema(content, schema, schema) == [
+        ".satellites.champ.synthetc",
+        ".analysis.localization.cutof",
+    ]
+
+
+def test_that_a_schema_that_cannot_be_written_is_one_line(command_line: Callable[..., Any], tmp_path: Path) -> None:
+    error = command_line("schema", tmp_path / "nowhere" / "schema.json").error
+    assert error.endswith("schema.json: cannot be written (No such file or directory)")
+
+
+def test_that_markup_and_line_breaks_in_names_reach_the_user_as_they_are(
+    command_line: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "[bold]x[red].yaml"
+    assert command_line("check", file).error == f"{file}: there is no such file"
+    assert command_line("check", tmp_path / "a\nb.yaml").error == f"{tmp_path}/a b.yaml: there is no such file"
 
 
 def test_that_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import xarray as xr
 from da.errors import ThermodaError
 from da.model import StateGrid
 from da.moments import EnsembleMoments
-from da.storage import EnsembleFile, OutputAxes, RunFolder
+from da.storage import EnsembleFile, OutputAxes, RunFolder, write_table
 
 GRID = StateGrid(np.array([-1.0, 0.0, 1.0]), np.array([-45.0, 45.0]), np.arange(0.0, 360.0, 90.0))
 AXES = OutputAxes(GRID, np.array([200.0, 300.0]), np.array([-40.0, 0.0, 40.0]), np.array([0.0, 180.0]))
@@ -61,6 +61,66 @@ def test_that_files_of_a_run_follow_the_cf_conventions(
                 assert "long_name" in variable.attrs, (file.name, name)
                 assert "units" in variable.attrs, (file.name, name)
                 assert np.isfinite(variable.values).all(), (file.name, name)
+
+
+def test_that_coordinates_carry_what_cf_readers_look_for(tmp_path: Path) -> None:
+    file = EnsembleFile(tmp_path / "a.nc", AXES, ("density", "height", "data_grid_density"), {"title": "test"})
+    file.append(TIMES[0], _moments(0))
+    file.close()
+    with xr.open_dataset(tmp_path / "a.nc") as dataset:
+        axes = {name: dataset[name].attrs.get("axis") for name in dataset.coords}
+        assert axes == {"time": "T", "level": "Z", "lat": "Y", "lon": "X"} | dict.fromkeys(
+            ("altitude", "data_lat", "data_lon")
+        )
+        for latitude, longitude in (("lat", "lon"), ("data_lat", "data_lon")):
+            assert dataset[latitude].attrs["standard_name"] == "latitude"
+            assert dataset[latitude].attrs["units"] == "degrees_north"
+            assert dataset[longitude].attrs["standard_name"] == "longitude"
+            assert dataset[longitude].attrs["units"] == "degrees_east"
+        assert dataset.altitude.attrs["standard_name"] == "height_above_reference_ellipsoid"
+        assert dataset.level.attrs["positive"] == dataset.altitude.attrs["positive"] == "up"
+        assert dataset.data_grid_density.attrs["standard_name"] == "air_density"
+        # The standard name of a mean must not stand at a spread, which would be read as a second such quantity.
+        assert "standard_name" not in dataset.data_grid_density_spread.attrs
+        np.testing.assert_array_equal(dataset.lon, GRID.longitude)
+        np.testing.assert_array_equal(dataset.altitude, AXES.altitude_km)
+
+
+def test_that_a_table_comes_back_exactly_with_its_units(tmp_path: Path) -> None:
+    values = np.array([1.23456789012345e-12, 2.0e-12])
+    columns = {"time": (TIMES, "", "time"), "density": (values, "kg m-3", "measured")}
+    write_table(tmp_path / "track.nc", columns, {"satellite": "champ"})
+    with xr.open_dataset(tmp_path / "track.nc") as dataset:
+        np.testing.assert_array_equal(dataset.density.values, values)
+        np.testing.assert_array_equal(dataset.time.values, TIMES)
+        assert dataset.density.attrs["units"] == "kg m-3"
+        assert dataset.density.attrs["long_name"] == "measured"
+        assert dataset.attrs["satellite"] == "champ"
+
+
+def test_that_a_run_replaces_an_earlier_one_only_when_it_is_complete(tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        folder = RunFolder(tmp_path / "run", overwrite=True)
+        folder.write_text("experiment.yaml", text)
+        if text == "second":
+            assert (tmp_path / "run" / "experiment.yaml").read_text(encoding="utf-8") == "first"
+        folder.complete({"name": text})
+        folder.close()
+    assert (tmp_path / "run" / "experiment.yaml").read_text(encoding="utf-8") == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_that_what_was_left_while_a_run_was_replaced_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "run.replaced").mkdir()
+    with pytest.raises(ThermodaError, match="run.replaced: was left while a run was replaced"):
+        RunFolder(tmp_path / "run", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.replaced"]
+
+
+def test_that_a_folder_below_a_file_cannot_be_created(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(ThermodaError, match=r"run\.partial: cannot be created \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "run", overwrite=False)
 
 
 def test_that_a_folder_has_its_name_only_when_it_is_complete(tmp_path: Path) -> None:

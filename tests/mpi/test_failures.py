@@ -66,3 +66,25 @@ def test_that_a_programming_error_on_one_rank_ends_all_with_its_traceback(
     assert "RuntimeError: a programming error" in done.stderr
     assert "Traceback" in done.stderr
     assert not (tmp_path / "runs" / "tiny").exists()
+
+
+@pytest.mark.mpi
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_that_a_fault_of_input_that_one_rank_alone_meets_ends_all_with_its_line(
+    launch: Launch, tiny_experiment: Callable[..., Path], tmp_path: Path, ranks: int
+) -> None:
+    done = launch(ranks, PROGRAM, "height", "run", str(tiny_experiment(**TEMPLATE)), check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("error: height.table: has no such level") == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs" / "tiny").exists()
+
+
+@pytest.mark.mpi
+def test_that_a_fault_of_the_system_on_one_rank_ends_all(
+    launch: Launch, tiny_experiment: Callable[..., Path], tmp_path: Path
+) -> None:
+    done = launch(2, PROGRAM, "disk", "run", str(tiny_experiment(**TEMPLATE)), check=False)
+    assert done.returncode != 0
+    assert "Input/output error" in done.stderr
+    assert not (tmp_path / "runs" / "tiny").exists()
