@@ -169,8 +169,8 @@ def test_that_a_named_table_must_reach_the_end_of_the_experiment(
     file = tiny_experiment(drivers={"table": str(table)})
     assert command_line("check", file).status == 0
     error = failing_run(tiny_experiment(drivers={"table": str(_celestrak(table, 10, 10))}))
-    assert str(table) in error
-    assert "2010-04-0" in error
+    for word in ("SW.csv", "2010-04-02 to 2010-04-05", "2010-04-04 is not in the table", "2010-04-03"):
+        assert word in error
 
 
 def test_that_predicted_days_are_refused_until_they_are_allowed(
@@ -181,8 +181,8 @@ def test_that_predicted_days_are_refused_until_they_are_allowed(
 ) -> None:
     table = str(_celestrak(tmp_path / "SW.csv", 20, 10))
     error = failing_run(tiny_experiment(drivers={"table": table}))
-    assert table in error
-    assert "predicted" in error
+    for word in ("SW.csv", "predicted, not observed", "allow_predicted"):
+        assert word in error
     allowed = tiny_experiment(drivers={"table": table, "allow_predicted": True})
     assert command_line("check", allowed).status == 0
 

@@ -74,16 +74,15 @@ def _unknown_to_schema(content: Any, part: dict[str, Any], schema: dict[str, Any
     options = [part, *part.get("anyOf", [])]
     options = [schema["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in options]
     if isinstance(content, list):
-        items = next(one["items"] for one in options if "items" in one)
+        items = next((one["items"] for one in options if "items" in one), {})
         return [key for one in content for key in _unknown_to_schema(one, items, schema, path)]
     if not isinstance(content, dict):
         return []
     known = {name: one for option in options for name, one in option.get("properties", {}).items()}
     free = next((one["additionalProperties"] for one in options if one.get("additionalProperties")), None)
     unknown = [f"{path}.{key}" for key in content if key not in known and free is None]
-    inner = [
-        (key, known.get(key, free)) for key in content if isinstance(known.get(key, free), dict)
-    ]  # what is free of any schema, such as model.settings, has True in place of one
+    # What no schema binds, such as model.settings, has True in place of one.
+    inner = [(key, known.get(key, free)) for key in content if isinstance(known.get(key, free), dict)]
     return unknown + [
         name for key, one in inner for name in _unknown_to_schema(content[key], one, schema, f"{path}.{key}")
     ]
