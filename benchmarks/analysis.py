@@ -21,12 +21,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from da.calibration import DataGrid
+from da.filters import naive
 from da.filters.estkf import apply_transform, ensemble_transform
 from da.filters.lestkf import ObservedEnsemble, analyse_sub_domains
 from da.localization import Localization, LocalObservations, Weighting, block_sub_domains, select_local_observations
 from da.provenance import source_commit, versions
 
-SHAPE, FIELDS, MEMBERS = (29, 36, 72), 8, 100
+SHAPE, FIELDS, MEMBERS, SAMPLE = (29, 36, 72), 8, 100, 144
 LOCALIZATION = Localization(7.0, Weighting.GASPARI_COHN, 7.0)
 BLOCKS = {"blocks 3x3x3": (3, 3, 3), "columns": (29, 1, 1), "cells": (1, 1, 1)}
 LEVEL_HEIGHT_KM = np.array(
@@ -54,6 +55,21 @@ def product_rate() -> float:
     """Return this machine's rate of large matrix products [GFLOP/s], one thread."""
     a = np.random.default_rng(0).standard_normal((1500, 1500))
     return 2.0 * 1500**3 / min(cpu_seconds(lambda: a @ a) for _ in range(3)) / 1e9
+
+
+def textbook_seconds(
+    ensemble: np.ndarray, rows: list[np.ndarray], observed: ObservedEnsemble, local: LocalObservations
+) -> float:
+    """Return the CPU time that the textbook filter would take for all sub-domains, from an even sample of them."""
+    sample = np.linspace(0, len(rows) - 1, SAMPLE).astype(int)
+
+    def analyse() -> None:
+        for block in sample:
+            index, weight = local.of(block)
+            values, inverse = observed.innovation[index], weight / observed.variance[index]
+            naive.estkf(ensemble[rows[block]], observed.anomalies[index], values, inverse)
+
+    return cpu_seconds(analyse) * len(rows) / SAMPLE
 
 
 def stages(observed: ObservedEnsemble, local: LocalObservations, rows: int) -> dict[str, float]:
@@ -89,6 +105,7 @@ def report(
     found: list[LocalObservations] = []
     search = cpu_seconds(lambda: found.append(select_local_observations(centre, position, LOCALIZATION, 72.0)))
     local = found[0]
+    twin = textbook_seconds(ensemble, rows, observed, local)
     total = cpu_seconds(lambda: analyse_sub_domains(ensemble, rows, observed, local, out=ensemble))
     apply_flops = 2.0 * ensemble.shape[0] * MEMBERS**2
     count = local.counts
@@ -97,6 +114,7 @@ def report(
     )
     print(f"  select and taper    {search:8.2f} s CPU")
     print(f"  weights and apply   {total:8.2f} s CPU   ({total / len(domains) * 1e6:.0f} us per sub-domain)")
+    print(f"  textbook twin       {twin:8.2f} s CPU   (da.filters.naive on {SAMPLE} sub-domains, extrapolated)")
     print(f"  floor: products     {apply_flops / rate / 1e9:8.2f} s    (X T alone at the rate above)")
     for stage, microseconds in stages(observed, local, rows[0].size).items():
         print(f"  {stage:<20}{microseconds:7.0f} us at the median number of observations")

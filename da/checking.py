@@ -20,9 +20,7 @@ from da.drivers import Drivers
 from da.execution import (
     build_forecasts,
     localization,
-    observe_density,
     perturbation_model,
-    require_density,
     schedule,
     sub_domains,
 )
@@ -30,6 +28,7 @@ from da.filters.estkf import ensemble_transform
 from da.localization import select_local_observations
 from da.model import ForecastModel, refuse_unknown_perturbations
 from da.observations import ObservationBatch
+from da.observing import observe_density, require_density
 from da.parallel import SerialCommunicator, limit_blas_threads
 from da.preparation import prepare
 from da.seeding import Purpose, streams

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from da.inflation import relax_to_prior_perturbations, relax_to_prior_spread
 from da.localization import Localization, SubDomains, sub_domains_of_shape
 from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
 from da.observations import ObservationBatch
-from da.operators import DENSITY_FIELDS, DensityOperator
+from da.observing import observe_density, require_density
 from da.parallel import Communicator, collective, from_root, share
 from da.perturbations import Perturbation, PerturbationModel
 from da.preparation import StepOne, prepare
@@ -62,40 +61,6 @@ class PhaseTimer:
                 return
             self.seconds[f"{name} {record.phase}"] += time.perf_counter() - began
             yield record
-
-
-def density_operator(model: ForecastModel) -> DensityOperator:
-    """Return H for the grid of a model."""
-    grid = model.layout.grid
-    return DensityOperator(model.reference_pressure * np.exp(-grid.level), grid.latitude, grid.longitude)
-
-
-def observe_density(
-    model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch
-) -> FloatArray:
-    """Return HX (observations, members) of density observations.
-
-    Raises
-    ------
-    ValueError
-        If the batch asks for another operator.
-    """
-    if batch.operator != "density":
-        raise ValueError(f"there is no observation operator '{batch.operator}', only 'density'")
-    operator = density_operator(model)
-    density = operator.on_grid(model.layout.split(states))
-    stencil = operator.stencil(batch.latitude, batch.longitude)
-    return operator.at_points(density, height, stencil, batch.altitude_km, batch.unmodelled_mass_ratio)
-
-
-def require_density(model_name: str, model: ForecastModel) -> None:
-    """Raise ThermodaError for a model whose state gives no density."""
-    missing = [name for name in DENSITY_FIELDS if name not in model.layout.names]
-    if missing:
-        raise ThermodaError(
-            f"model.adapter: '{model_name}' has no {', '.join(missing)} in its state, from which densities are "
-            "computed; it serves tests of the filter only"
-        )
 
 
 def perturbation_model(experiment: Experiment) -> PerturbationModel:
@@ -199,7 +164,7 @@ def execute(
     with collective(comm, ""):
         require_density(experiment.model.adapter, model)
         refuse_idle_ranks(experiment, comm)
-        refuse_occupied(run_path(experiment), overwrite)
+        refuse_occupied(experiment.experiment.output_folder, overwrite)
     timer = PhaseTimer()
     prepared: list[StepOne] = []
 
@@ -255,8 +220,3 @@ def _record(
                 progress(done, str(record.time)[:16])
         timer.measure("output", partial(recorder.assimilation, record, forecasts))
     return unobserved
-
-
-def run_path(experiment: Experiment) -> Path:
-    """Return the folder of the results."""
-    return experiment.experiment.output_folder

@@ -14,7 +14,8 @@ from da.cycle import CycleRecord, MemberForecasts, Phase
 from da.errors import ThermodaError
 from da.model import ForecastModel
 from da.moments import EnsembleMoments, merged
-from da.operators import DENSITY_FIELDS, DensityOperator, HorizontalStencil
+from da.observing import density_operator
+from da.operators import DENSITY_FIELDS, HorizontalStencil
 from da.parallel import Communicator, from_root
 from da.preparation import StepOne
 from da.storage import EnsembleFile, ObservationFile, OutputAxes, RunFolder, write_table
@@ -54,8 +55,7 @@ class RunRecorder:
     ) -> None:
         self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
         self._grid = DataGrid.regular(**experiment.data_grid.model_dump())
-        grid = model.layout.grid
-        self._operator = DensityOperator(model.reference_pressure * np.exp(-grid.level), grid.latitude, grid.longitude)
+        self._operator = density_operator(model)
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
         self._files: dict[str, EnsembleFile] = {}
@@ -157,7 +157,14 @@ class RunRecorder:
             "filled": (series.filled.astype(np.int8), "1", "1 where the value was filled"),
             "ln_factor_filtered": (step_one.report.filtered, "1", "the same after the low-pass filter"),
         }
-        outcome = {"satellite": step_one.calibrated.satellite, "outliers": step_one.report.outliers}
+        report = step_one.report
+        outcome = {
+            "satellite": step_one.calibrated.satellite,
+            "records": report.records,
+            "outliers": report.outliers,
+            "filled_steps": report.filled,
+            "gaps": report.gaps,
+        }
         write_table(self._folder.path / "calibration.nc", columns, outcome)
 
     def _root_step_one(self) -> StepOne:

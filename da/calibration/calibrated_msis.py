@@ -100,16 +100,6 @@ class CalibrationReport:
         """Number of runs of filled values."""
         return int(np.sum(np.diff(self.series.filled.astype(np.int8), prepend=0) == 1))
 
-    @property
-    def raw_moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of ln s of all records."""
-        return float(self.raw.ln_factor.mean()), float(self.raw.ln_factor.std())
-
-    @property
-    def filtered_moments(self) -> tuple[float, float]:
-        """Mean and standard deviation of ln s after the filter."""
-        return float(self.filtered.mean()), float(self.filtered.std())
-
 
 def calibrate(
     track: DensityTrack, msis: Msis, low_pass: LowPass, control: QualityControl

@@ -83,5 +83,5 @@ def test_that_few_records_are_outliers_and_the_filter_halves_the_variability(
     assert report.records == len(champ)
     assert 0 < report.outliers < 0.01 * report.records
     assert report.filled < 0.03 * report.series.values.size
-    assert report.filtered_moments[0] == pytest.approx(report.raw_moments[0], abs=0.005)
-    assert report.filtered_moments[1] < 0.7 * report.raw_moments[1]
+    assert report.filtered.mean() == pytest.approx(report.raw.ln_factor.mean(), abs=0.005)
+    assert report.filtered.std() < 0.7 * report.raw.ln_factor.std()

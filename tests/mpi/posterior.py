@@ -10,11 +10,11 @@ import numpy as np
 
 from da.analysis import FilterSettings, LocalizedAnalysis
 from da.cycle import MemberForecasts, Schedule, run
-from da.execution import observe_density
 from da.inflation import relax_to_prior_spread
 from da.localization import Localization, Weighting, block_sub_domains
 from da.model import MemberInputs
 from da.observations import ObservationBatch
+from da.observing import observe_density
 from da.parallel import Communicator, SerialCommunicator, gather_members, share, start_communicator
 from da.perturbations import Perturbation, PerturbationModel
 from da.seeding import Purpose, streams
