@@ -24,7 +24,14 @@ from da.calibration import DataGrid
 from da.filters import naive
 from da.filters.estkf import apply_transform, ensemble_transform
 from da.filters.lestkf import ObservedEnsemble, analyse_sub_domains
-from da.localization import Localization, LocalObservations, Weighting, block_sub_domains, select_local_observations
+from da.localization import (
+    IndexMetric,
+    Localization,
+    LocalObservations,
+    Weighting,
+    block_sub_domains,
+    select_local_observations,
+)
 from da.provenance import source_commit, versions
 
 SHAPE, FIELDS, MEMBERS, SAMPLE = (29, 36, 72), 8, 100, 144
@@ -103,7 +110,8 @@ def report(
     rows = [(np.arange(FIELDS)[:, None] * cells + own[None, :]).ravel() for own in domains.cells]
     position = observation_positions(vertical)
     found: list[LocalObservations] = []
-    search = cpu_seconds(lambda: found.append(select_local_observations(centre, position, LOCALIZATION, 72.0)))
+    metric = IndexMetric(72.0)
+    search = cpu_seconds(lambda: found.append(select_local_observations(centre, position, LOCALIZATION, metric)))
     local = found[0]
     twin = textbook_seconds(ensemble, rows, observed, local)
     total = cpu_seconds(lambda: analyse_sub_domains(ensemble, rows, observed, local, out=ensemble))

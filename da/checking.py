@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +13,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from rich.table import Table
 
-from da.analysis import observation_index_position
-from da.calibration import data_grid_batch
+from da.analysis_config import refuse_unknown_update_fractions
+from da.analysis_observations import GridPositions
 from da.config import Experiment
 from da.drivers import Drivers
-from da.execution import (
-    build_forecasts,
-    localization,
-    perturbation_model,
-    schedule,
-    sub_domains,
-)
-from da.filters.estkf import ensemble_transform
-from da.localization import select_local_observations
+from da.execution import build_forecasts, perturbation_model, schedule
+from da.filter_description import describe_filter
+from da.filter_setup import build_analysis, build_engine, filter_settings
+from da.filters.estkf import ensemble_transforms
 from da.model import ForecastModel, refuse_unknown_perturbations
-from da.observations import ObservationBatch
+from da.observation_plan import observation_plan
+from da.observations import SourceBatch
 from da.observing import observe_density, require_density
 from da.parallel import SerialCommunicator, limit_blas_threads
 from da.preparation import prepare
@@ -37,6 +33,9 @@ FloatArray = NDArray[np.float64]
 
 TRIAL_MEMBERS = (2, 6)
 """Sizes of two ensembles that are really made and advanced, to learn what members share and what each one adds."""
+
+TRIAL_TRANSFORMS = 16
+"""Transforms of one size that are timed together."""
 
 ENSEMBLE_COPIES = 10
 """Open loop, forecast, transpose, analysis and the work space of a forecast: measured with msis_relaxation at 5 deg."""
@@ -102,12 +101,14 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     """
     require_density(experiment.model.adapter, model)
     refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
+    refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
+    build_analysis(experiment, model, SerialCommunicator())
     step_one = prepare(experiment)
     plan = schedule(experiment)
     limit_blas_threads()
-    batch = data_grid_batch(step_one.calibrated, step_one.grid, plan.start, step_one.calibrating_track, step_one.error)
-    few, more = (_trial(experiment, model, step_one.drivers, batch, members) for members in TRIAL_MEMBERS)
-    local = _local_observations(experiment, model, few.mean_height, batch)
+    due = observation_plan(experiment, step_one, plan).due(plan.start, after_analysis=False)
+    few, more = (_trial(experiment, model, step_one.drivers, due, members) for members in TRIAL_MEMBERS)
+    local = _local_observations(experiment, model, few.mean_height, due)
     members, outputs, analyses = experiment.ensemble.members, plan.output_times.size, plan.analysis_times.size
     forecast_s = _extrapolated(few.forecast_s, more.forecast_s, members)
     observe_s = _extrapolated(few.observe_s, more.observe_s, members)
@@ -119,7 +120,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     return ResolvedExperiment(
         state_size=model.layout.state_size,
         state_shape=model.layout.grid.shape,
-        observations=len(batch),
+        observations=sum(len(one.batch) for one in due),
         analyses=analyses,
         outputs=outputs,
         sub_domains=local.size,
@@ -141,7 +142,7 @@ class _Trial:
 
 
 def _trial(
-    experiment: Experiment, model: ForecastModel, drivers: Drivers, batch: ObservationBatch, members: int
+    experiment: Experiment, model: ForecastModel, drivers: Drivers, due: Sequence[SourceBatch], members: int
 ) -> _Trial:
     small = experiment.model_copy(update={"ensemble": experiment.ensemble.model_copy(update={"members": members})})
     forecasts = build_forecasts(small, experiment.model.adapter, model, drivers, SerialCommunicator())
@@ -153,7 +154,7 @@ def _trial(
     times = plan.output_times
     model.forecast(states, times[0], times[1], forecasts.inputs)
     forecast_s = _seconds(lambda: model.forecast(states, times[1], times[min(2, times.size - 1)], forecasts.inputs))
-    observe_s = _seconds(lambda: observe_density(model, states, height, batch))
+    observe_s = _seconds(lambda: [observe_density(model, states, height, one.batch) for one in due])
     return _Trial(forecast_s, observe_s, height.mean(axis=-1))
 
 
@@ -164,21 +165,23 @@ def _extrapolated(few_s: float, more_s: float, members: int) -> float:
 
 
 def _local_observations(
-    experiment: Experiment, model: ForecastModel, mean_height: FloatArray, batch: ObservationBatch
+    experiment: Experiment, model: ForecastModel, mean_height: FloatArray, due: Sequence[SourceBatch]
 ) -> NDArray[np.int64]:
-    position = observation_index_position(model.layout, mean_height, batch.latitude, batch.longitude, batch.altitude_km)
-    grid = model.layout.grid
-    period = float(grid.longitude.size) if grid.periodic_longitude else None
-    centre = sub_domains(experiment, model).centre
-    return select_local_observations(centre, position, localization(experiment), period).counts
+    positions = GridPositions(model.layout, mean_height)
+    localizations = filter_settings(experiment).localizations
+    centre = build_engine(experiment, model, SerialCommunicator()).centre
+    counts = np.zeros(len(centre), dtype=np.int64)
+    for one in due:
+        counts += positions.select(localizations[one.source], centre, positions.index(one.batch)).counts
+    return counts
 
 
 def _transform_seconds(observations: int, members: int) -> float:
-    rng = np.random.default_rng(0)
-    anomalies = rng.standard_normal((observations, members))
-    innovation, inverse = rng.standard_normal(observations), np.ones(observations)
-    ensemble_transform(anomalies, innovation, inverse)
-    return min(_seconds(lambda: ensemble_transform(anomalies, innovation, inverse)) for _ in range(3))
+    """Return the time of one transform among others of its size, as the filter computes them."""
+    block = np.random.default_rng(0).standard_normal((TRIAL_TRANSFORMS, observations, members + 1))
+    factors = np.ones(TRIAL_TRANSFORMS)
+    ensemble_transforms(block.copy(), factors)
+    return min(_seconds(lambda: ensemble_transforms(block.copy(), factors)) for _ in range(3)) / TRIAL_TRANSFORMS
 
 
 def _machine_bytes() -> int:
@@ -204,7 +207,8 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "results": str(section.output_folder)
         + (" (exists: run with --overwrite)" if section.output_folder.exists() else ""),
         "records": ", ".join(f"{name} {count}" for name, count in resolved.records.items()),
-        "assimilated": f"{experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
+        "calibration": f"along {experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
+        **describe_filter(experiment),
         "model": f"{experiment.model.adapter}: {settings.model_dump(mode='json')}",
         "state": f"{resolved.state_size:,} values on {columns} x {rows} x {levels} cells (lon, lat, level)",
         "members": f"{experiment.ensemble.members}, perturbed: {perturbed}",

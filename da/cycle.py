@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
@@ -14,14 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.analysis import AnalysisDiagnostics, LocalizedAnalysis
+from da.analysis_observations import ObservedBatch
 from da.errors import ThermodaError
 from da.model import ForecastModel, MemberInputs
-from da.observations import ObservationBatch
+from da.observations import SourceBatch
 from da.parallel import Communicator, collective
 
 FloatArray = NDArray[np.float64]
-ObservationSource = Callable[[np.datetime64], ObservationBatch | None]
-"""Returns the observations of an analysis time, the same on all ranks, or None where there are none."""
+ObservationSource = Callable[[np.datetime64, bool], Sequence[SourceBatch]]
+"""``due(time, after_analysis)`` returns what is compared with the state at an output time, the same on all ranks.
+
+Observations of an analysis time are due before the analysis; after it, those that the next analysis will use.
+"""
 
 
 class Phase(StrEnum):
@@ -73,25 +77,6 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class CycleRecord:
-    """The ensemble at one time, before or after an analysis.
-
-    Parameters
-    ----------
-    time : datetime64[ns]
-    phase : Phase
-    states : array (state_size, local members)
-    diagnostics : AnalysisDiagnostics or None
-        Of the analysis that led to this record.
-    """
-
-    time: np.datetime64
-    phase: Phase
-    states: FloatArray
-    diagnostics: AnalysisDiagnostics | None = None
-
-
-@dataclass(frozen=True)
 class MemberForecasts:
     """The members of this rank: a model, their inputs, and where they stand in the whole ensemble.
 
@@ -117,8 +102,9 @@ class MemberForecasts:
         return forecast
 
     def height(self, states: FloatArray, time: np.datetime64) -> FloatArray:
-        """Return geometric heights [m] of the members' mid-levels."""
-        return self.model.height(states, time, self.inputs)
+        """Return geometric heights [m] of the members' mid-levels; ThermodaError on all ranks where one fails."""
+        with collective(self.comm, f"heights at {time}"):
+            return self.model.height(states, time, self.inputs)
 
     def _check_finite(self, states: FloatArray) -> None:
         bad = np.argwhere(~np.isfinite(states))
@@ -127,6 +113,28 @@ class MemberForecasts:
             raise ThermodaError(
                 f"member {self.first_member + member} has {states[row, member]} in {self.model.layout.locate(row)}"
             )
+
+
+@dataclass(frozen=True)
+class CycleRecord:
+    """The ensemble at one time, before or after an analysis.
+
+    Parameters
+    ----------
+    time : datetime64[ns]
+    phase : Phase
+    states : array (state_size, local members)
+    forecasts : MemberForecasts
+        With the inputs of the members at this time.
+    diagnostics : AnalysisDiagnostics or None
+        Of the analysis that led to this record.
+    """
+
+    time: np.datetime64
+    phase: Phase
+    states: FloatArray
+    forecasts: MemberForecasts
+    diagnostics: AnalysisDiagnostics | None = None
 
 
 def run(
@@ -155,15 +163,26 @@ def run(
         At an analysis time the forecast first, then the analysis.
     """
     analysis_times = set(schedule.analysis_times.tolist())
-    time = schedule.start
+    time, waiting = schedule.start, list[ObservedBatch]()
+
+    def observed(after_analysis: bool) -> list[ObservedBatch]:
+        batches = observations(time, after_analysis)
+        if analysis is None or not batches:
+            return []
+        return analysis.observe(states, forecasts.height(states, time), batches, time)
+
     for output_time in schedule.output_times:
         states = forecasts.advance(states, time, output_time)
         time = output_time
-        yield CycleRecord(time, Phase.FORECAST, states)
-        if analysis is None or time.item() not in analysis_times:
+        yield CycleRecord(time, Phase.FORECAST, states, forecasts)
+        if analysis is None:
             continue
-        batch = observations(time)
-        if batch is None:
+        waiting += observed(after_analysis=False)
+        if time.item() not in analysis_times:
             continue
-        states, diagnostics = analysis.update(states, partial(forecasts.height, time=time), batch)
-        yield CycleRecord(time, Phase.ANALYSIS, states, diagnostics)
+        if waiting:
+            height = partial(forecasts.height, time=time)
+            result = analysis.update(states, height, forecasts.inputs, waiting, time)
+            states, forecasts, waiting = result.states, replace(forecasts, inputs=result.inputs), []
+            yield CycleRecord(time, Phase.ANALYSIS, states, forecasts, result.diagnostics)
+        waiting += observed(after_analysis=True)

@@ -14,17 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from da.analysis import FilterSettings, LocalizedAnalysis
-from da.calibration import data_grid_batch
-from da.config import AnalysisSection, Experiment, to_datetime64
-from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run
+from da.analysis_config import refuse_unknown_update_fractions
+from da.config import Experiment, to_datetime64
+from da.cycle import CycleRecord, MemberForecasts, ObservationSource, Phase, Schedule, run
 from da.errors import ThermodaError
-from da.filters.lestkf import Relaxation
-from da.inflation import relax_to_prior_perturbations, relax_to_prior_spread
-from da.localization import Localization, SubDomains, sub_domains_of_shape
+from da.filter_setup import build_analysis
 from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
-from da.observations import ObservationBatch
-from da.observing import observe_density, require_density
+from da.observation_plan import observation_plan
+from da.observations import SourceBatch
+from da.observing import require_density
 from da.parallel import Communicator, collective, from_root, share
 from da.perturbations import Perturbation, PerturbationModel
 from da.preparation import StepOne, prepare
@@ -82,40 +80,6 @@ def schedule(experiment: Experiment) -> Schedule:
     )
 
 
-def sub_domains(experiment: Experiment, model: ForecastModel) -> SubDomains:
-    """Return the sub-domains of the model's grid."""
-    section = experiment.analysis.localization
-    return sub_domains_of_shape(model.layout.grid.shape, section.sub_domain, section.block_cells)
-
-
-def localization(experiment: Experiment) -> Localization:
-    """Return cut-off and weights."""
-    section = experiment.analysis.localization
-    return Localization(
-        float("inf") if section.cutoff_radius_cells is None else section.cutoff_radius_cells,
-        section.weighting,
-        section.support_radius_cells,
-        section.vertical_cutoff_radius_cells,
-    )
-
-
-def _relaxation(section: AnalysisSection) -> Relaxation | None:
-    if section.relaxation is None:
-        return None
-    method = relax_to_prior_spread if section.relaxation.method == "rtps" else relax_to_prior_perturbations
-    return partial(method, relaxation=section.relaxation.factor)
-
-
-def build_analysis(experiment: Experiment, model: ForecastModel, comm: Communicator) -> LocalizedAnalysis:
-    """Return the analysis step."""
-    settings = FilterSettings(
-        localization(experiment), experiment.analysis.forgetting_factor, _relaxation(experiment.analysis)
-    )
-    domains = sub_domains(experiment, model)
-    members = experiment.ensemble.members
-    return LocalizedAnalysis(comm, model.layout, domains, members, settings, partial(observe_density, model))
-
-
 def build_forecasts(
     experiment: Experiment, model_name: str, model: ForecastModel, step_one_drivers: Any, comm: Communicator
 ) -> MemberForecasts:
@@ -136,6 +100,24 @@ def initial_states(experiment: Experiment, forecasts: MemberForecasts) -> FloatA
     with collective(forecasts.comm, "initial states"):
         states = forecasts.model.initial(begin, forecasts.inputs, rngs)
     return forecasts.advance(states, begin, start)
+
+
+def prepared_observations(
+    experiment: Experiment, step_one: StepOne | None, plan: Schedule, comm: Communicator
+) -> ObservationSource:
+    """Return what is observed when; rank 0, which holds step one, tells the others."""
+    with collective(comm, ""):
+        prepared = None if step_one is None else observation_plan(experiment, step_one, plan)
+
+    def due(time: np.datetime64, after_analysis: bool) -> list[SourceBatch]:
+        def batches() -> list[SourceBatch]:
+            if prepared is None:
+                raise ValueError("only rank 0 holds step one")
+            return prepared.due(time, after_analysis)
+
+        return from_root(comm, batches)
+
+    return due
 
 
 def refuse_idle_ranks(experiment: Experiment, comm: Communicator) -> None:
@@ -163,6 +145,7 @@ def execute(
     """
     with collective(comm, ""):
         require_density(experiment.model.adapter, model)
+        refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
         refuse_idle_ranks(experiment, comm)
         refuse_occupied(experiment.experiment.output_folder, overwrite)
     timer = PhaseTimer()
@@ -176,22 +159,14 @@ def execute(
     step_one = prepared[0] if prepared else None
     with collective(comm, ""):
         forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
+    analysis = build_analysis(experiment, model, comm)
     states = timer.measure("initial states", lambda: initial_states(experiment, forecasts))
     plan = schedule(experiment)
-
-    def observations(at: np.datetime64) -> ObservationBatch:
-        def batch() -> ObservationBatch:
-            if step_one is None:
-                raise ValueError("only rank 0 holds step one")
-            return data_grid_batch(step_one.calibrated, step_one.grid, at, step_one.calibrating_track, step_one.error)
-
-        return from_root(comm, batch)
-
-    analysis = build_analysis(experiment, model, comm)
-    open_loop = timer.records("open loop", run(forecasts, states, plan, None, observations))
-    cycle = timer.records("assimilation", run(forecasts, states, plan, analysis, observations))
+    due = prepared_observations(experiment, step_one, plan, comm)
+    open_loop = timer.records("open loop", run(forecasts, states, plan, None, due))
+    cycle = timer.records("assimilation", run(forecasts, states, plan, analysis, due))
     with closing(RunRecorder(comm, experiment, configuration_text, model, step_one, overwrite)) as recorder:
-        unobserved = _record(cycle, open_loop, recorder, forecasts, timer, partial(progress, plan.output_times.size))
+        unobserved = _record(cycle, open_loop, recorder, comm, timer, partial(progress, plan.output_times.size))
         peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
         result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
         result["sub_domains_without_observations"] = unobserved
@@ -203,7 +178,7 @@ def _record(
     cycle: Iterator[CycleRecord],
     open_loop: Iterator[CycleRecord],
     recorder: RunRecorder,
-    forecasts: MemberForecasts,
+    comm: Communicator,
     timer: PhaseTimer,
     progress: Callable[[int, str], None],
 ) -> int:
@@ -214,9 +189,9 @@ def _record(
             unobserved = max(unobserved, int(np.count_nonzero(record.diagnostics.local_observations == 0)))
         # Both runs advance together, so that a model may use what it computed for a time for both.
         if record.phase is Phase.FORECAST:
-            timer.measure("output", partial(recorder.open_loop, next(open_loop), forecasts))
+            timer.measure("output", partial(recorder.open_loop, next(open_loop)))
             done += 1
-            if forecasts.comm.rank == 0:
+            if comm.rank == 0:
                 progress(done, str(record.time)[:16])
-        timer.measure("output", partial(recorder.assimilation, record, forecasts))
+        timer.measure("output", partial(recorder.assimilation, record))
     return unobserved

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from da.errors import ThermodaError
 from da.model import ForecastModel
-from da.observations import ObservationBatch
+from da.observations import DENSITY, LN_DENSITY, ObservationBatch
 from da.operators import DENSITY_FIELDS, DensityOperator
 
 FloatArray = NDArray[np.float64]
@@ -22,7 +22,9 @@ def density_operator(model: ForecastModel) -> DensityOperator:
 def observe_density(
     model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch
 ) -> FloatArray:
-    """Return HX (observations, members) [kg m-3] of density observations (Corbin & Kusche 2022, Eq. 2).
+    """Return HX (observations, members) of observations of density [kg m-3] or of its logarithm.
+
+    Density as in Corbin & Kusche (2022), Eq. 2; for the operator "ln_density" the logarithm of that.
 
     Parameters
     ----------
@@ -36,13 +38,35 @@ def observe_density(
     ------
     ValueError
         If the batch asks for another operator.
+    ThermodaError
+        If a density is not positive where its logarithm is asked for.
     """
-    if batch.operator != "density":
-        raise ValueError(f"there is no observation operator '{batch.operator}', only 'density'")
+    if batch.operator not in (DENSITY, LN_DENSITY):
+        raise ValueError(f"there is no observation operator '{batch.operator}', only '{DENSITY}' and '{LN_DENSITY}'")
+    if batch.operator == DENSITY:
+        return _density(model, states, height, batch)
+    # A cell whose density is not positive makes NaN on the way to the points; it is found, and told, afterwards.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        density = _density(model, states, height, batch)
+    return _logarithm(density, batch)
+
+
+def _density(model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch) -> FloatArray:
     operator = density_operator(model)
     density = operator.on_grid(model.layout.split(states))
     stencil = operator.stencil(batch.latitude, batch.longitude)
     return operator.at_points(density, height, stencil, batch.altitude_km, batch.unmodelled_mass_ratio)
+
+
+def _logarithm(density: FloatArray, batch: ObservationBatch) -> FloatArray:
+    wrong = np.argwhere(~((density > 0.0) & np.isfinite(density)))
+    if wrong.size:
+        row, column = wrong[0]
+        raise ThermodaError(
+            f"{batch.locate(int(row))}: the density of the state there is {density[row, column]}, which has no "
+            "logarithm; its temperature or mean molar mass is out of range"
+        )
+    return np.asarray(np.log(density))
 
 
 def require_density(model_name: str, model: ForecastModel) -> None:

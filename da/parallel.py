@@ -8,6 +8,7 @@ differ in their last bits.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -161,8 +162,10 @@ def limit_blas_threads() -> None:
     """Let BLAS use one thread in this process.
 
     The matrices of an analysis are small: threads cost more than they give, and with several ranks on a node they
-    slow a decomposition of 99 x 99 down a hundredfold. Parallelism comes from ranks.
+    slow a decomposition of 99 x 99 down a hundredfold. Parallelism comes from ranks. Only libraries that are loaded
+    can be limited, and scipy brings one of its own.
     """
+    importlib.import_module("scipy.linalg")
     threadpool_limits(limits=1, user_api="blas")
 
 
@@ -259,16 +262,14 @@ class MemberTranspose:
         )
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def to_members(self, rows: FloatArray, forecast: FloatArray) -> FloatArray:
-        """Return (state, local members) from this rank's rows; rows that no rank owns come from ``forecast``."""
+    def to_members(self, rows: FloatArray, out: FloatArray) -> None:
+        """Write this rank's rows, of all members, to (state, local members) of every rank; other rows stay."""
         starts = np.cumsum([0, *self._members_of_rank])
-        blocks = [np.ascontiguousarray(rows[:, a:b]) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        blocks = [rows[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
         local = self._members_of_rank[self._comm.rank]
         parts = self._comm.exchange(blocks, [(own.size, local) for own in self._rows_of_rank])
-        result = forecast.copy()
         for own, part in zip(self._rows_of_rank, parts, strict=True):
-            result[own] = part
-        return result
+            out[own] = part
 
 
 def gather_members(comm: Communicator, local: FloatArray) -> FloatArray:

@@ -39,7 +39,8 @@ class StepOne:
     ----------
     drivers : Drivers
     tracks : dict of satellite -> DensityTrack
-        Records from ``start`` to ``stop``; those of the calibrating satellite with the margin that its filter may use.
+        Records from ``start`` to ``stop``; those of the calibrating satellite with the margin that its filter may use,
+        those of direct tracks with the window of the first analysis.
     calibrated : CalibratedMsis
     report : CalibrationReport
     grid : DataGrid
@@ -63,13 +64,44 @@ def _hours(hours: float) -> np.timedelta64:
     return np.timedelta64(round(3.6e12 * hours), "ns")
 
 
+@dataclass(frozen=True)
+class Margins:
+    """How much longer than the experiment something must be, in time: a filter, and first windows, reach beyond it."""
+
+    before: np.timedelta64
+    after: np.timedelta64
+
+
+def track_margins(experiment: Experiment, satellite: str) -> Margins:
+    """Return how far before ``start`` and after ``stop`` the densities of a satellite are used.
+
+    The calibration uses its margin; the first analysis uses the window of a direct track before it. Averages of
+    superobbing take all of their records, those at the edges too.
+    """
+    calibrating = experiment.calibration.margin_h if satellite == experiment.calibration.satellite else 0.0
+    before, after = [_hours(calibrating)], [_hours(calibrating)]
+    for track in experiment.direct_tracks.values():
+        if track.satellite == satellite:
+            average_h = (track.superobbing_s or 0.0) / 3600.0
+            before.append(_hours(track.window_min / 60.0 + average_h))
+            after.append(_hours(average_h))
+    return Margins(max(before), max(after))
+
+
+def widest_margins(experiment: Experiment) -> Margins:
+    """Return margins that hold those of the calibration and of every satellite."""
+    calibration = _hours(experiment.calibration.margin_h)
+    tracks = [track_margins(experiment, name) for name in experiment.satellites]
+    return Margins(max(calibration, *(one.before for one in tracks)), max(calibration, *(one.after for one in tracks)))
+
+
 def experiment_drivers(experiment: Experiment) -> Drivers:
-    """Return the drivers from the begin of the spin-up to the end of the experiment, with the calibration's margins."""
+    """Return the drivers from the begin of the spin-up to the end of the experiment, with the widest margins."""
     section = experiment.drivers
-    margin = _hours(experiment.calibration.margin_h)
+    margins = widest_margins(experiment)
     return load_drivers(
-        to_datetime64(experiment.experiment.start) - _hours(24.0 * experiment.ensemble.spin_up_days) - margin,
-        to_datetime64(experiment.experiment.stop) + margin,
+        to_datetime64(experiment.experiment.start) - _hours(24.0 * experiment.ensemble.spin_up_days) - margins.before,
+        to_datetime64(experiment.experiment.stop) + margins.after,
         table=section.table,
         allow_predicted=section.allow_predicted,
         ap_interpolation=section.ap_interpolation,
@@ -98,7 +130,7 @@ def resolve_files(patterns: tuple[str, ...], satellite: str) -> list[Path]:
 def _synthetic(
     experiment: Experiment, number: int, name: str, satellite: SyntheticSatellite, drivers: Drivers
 ) -> DensityTrack:
-    seed, margin = experiment.experiment.seed, _hours(experiment.calibration.margin_h)
+    seed, margins = experiment.experiment.seed, widest_margins(experiment)
     start = to_datetime64(experiment.experiment.start)
     orbit = CircularOrbit(
         satellite.altitude_km,
@@ -112,8 +144,8 @@ def _synthetic(
         name,
         orbit,
         truth,
-        start - margin,
-        to_datetime64(experiment.experiment.stop) + margin,
+        start - margins.before,
+        to_datetime64(experiment.experiment.stop) + margins.after,
         rng=stream(seed, Purpose.TWIN_NOISE, number),
         step_s=satellite.sampling_s,
         relative_noise=satellite.relative_noise,
@@ -125,14 +157,20 @@ def _geodetic(track: DensityTrack) -> DensityTrack:
     return replace(track, latitude=track_latitude(track), latitude_kind="geodetic")
 
 
+def _is_direct(experiment: Experiment, satellite: str) -> bool:
+    return any(track.satellite == satellite for track in experiment.direct_tracks.values())
+
+
 def _track(experiment: Experiment, number: int, name: str, section: SatelliteSection, drivers: Drivers) -> DensityTrack:
     start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
-    margin = _hours(experiment.calibration.margin_h if name == experiment.calibration.satellite else 0.0)
+    margins = track_margins(experiment, name)
     if section.synthetic is not None:
         whole = _synthetic(experiment, number, name, section.synthetic, drivers)
     else:
         whole = _geodetic(read_tracks(resolve_files(section.files, name), name))
-    inside = whole.between(start - margin, stop + margin)
+    # An analysis uses the record of its own time; the window of ``between`` is open at its end.
+    last = stop + margins.after + np.timedelta64(int(_is_direct(experiment, name)), "ns")
+    inside = whole.between(start - margins.before, last)
     if len(whole.between(start, stop)) == 0:
         raise ThermodaError(
             f"satellites.{name}: its densities from {whole.time[0]} to {whole.time[-1]} ({whole.source}) "
@@ -157,14 +195,16 @@ def prepare(experiment: Experiment) -> StepOne:
     calibration = experiment.calibration
     msis = Msis(drivers, calibration.msis_version, calibration.geomagnetic_activity)
     low_pass = LowPass(calibration.low_pass.kind, calibration.low_pass.cutoff_h, calibration.low_pass.order)
-    calibrated, report = calibrate(
-        tracks[calibration.satellite], msis, low_pass, QualityControl(**calibration.quality.model_dump())
-    )
+    start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
+    margin = _hours(calibration.margin_h)
+    # The window of a direct track of the same satellite may reach further back than the filter may.
+    track = tracks[calibration.satellite].between(start - margin, stop + margin)
+    calibrated, report = calibrate(track, msis, low_pass, QualityControl(**calibration.quality.model_dump()))
     return StepOne(
         drivers,
         tracks,
         calibrated,
         report,
-        DataGrid.regular(**experiment.data_grid.model_dump()),
+        experiment.data_grid.grid(),
         ObservationError(**experiment.observation_error.model_dump()),
     )

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from da.calibration import DataGrid
+from da.analysis import AnalysisDiagnostics
+from da.analysis_storage import FilterFile, ObservationFile
 from da.config import Experiment, to_datetime64
-from da.cycle import CycleRecord, MemberForecasts, Phase
+from da.cycle import CycleRecord, Phase
 from da.errors import ThermodaError
 from da.model import ForecastModel
 from da.moments import EnsembleMoments, merged
@@ -18,7 +19,7 @@ from da.observing import density_operator
 from da.operators import DENSITY_FIELDS, HorizontalStencil
 from da.parallel import Communicator, from_root
 from da.preparation import StepOne
-from da.storage import EnsembleFile, ObservationFile, OutputAxes, RunFolder, write_table
+from da.storage import EnsembleFile, OutputAxes, RunFolder, write_table
 
 FloatArray = NDArray[np.float64]
 
@@ -54,24 +55,24 @@ class RunRecorder:
         overwrite: bool,
     ) -> None:
         self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
-        self._grid = DataGrid.regular(**experiment.data_grid.model_dump())
+        self._grid = experiment.data_grid.grid()
         self._operator = density_operator(model)
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
         self._files: dict[str, EnsembleFile] = {}
-        self._open_files: list[RunFolder | EnsembleFile | ObservationFile] = []
+        self._open_files: list[RunFolder | EnsembleFile | ObservationFile | FilterFile] = []
         self._on_root(lambda: self._open(configuration_text, overwrite))
 
-    def open_loop(self, record: CycleRecord, forecasts: MemberForecasts) -> None:
+    def open_loop(self, record: CycleRecord) -> None:
         """Write one record of the run without assimilation."""
-        self._record("open_loop", record, forecasts)
+        self._record("open_loop", record)
 
-    def assimilation(self, record: CycleRecord, forecasts: MemberForecasts) -> None:
+    def assimilation(self, record: CycleRecord) -> None:
         """Write one record of the assimilating run: the forecast, or an analysis with its observations."""
-        self._record(str(record.phase), record, forecasts)
+        self._record(str(record.phase), record)
         diagnostics = record.diagnostics
         if record.phase is Phase.ANALYSIS and diagnostics is not None:
-            self._on_root(lambda: self._observations.append(diagnostics))
+            self._on_root(lambda: self._record_analysis(record.time, diagnostics))
 
     def complete(self, provenance: dict[str, Any]) -> None:
         """Close the files and give the folder its final name."""
@@ -80,6 +81,7 @@ class RunRecorder:
             for file in self._files.values():
                 file.close()
             self._observations.close()
+            self._filter.close()
             self._folder.complete(provenance)
 
         self._on_root(finish)
@@ -88,6 +90,12 @@ class RunRecorder:
         """Close what is open on this rank, at the end of any run; needs no other rank."""
         for file in self._open_files:
             file.close()
+
+    def _record_analysis(self, time: np.datetime64, diagnostics: AnalysisDiagnostics) -> None:
+        self._observations.append(
+            time, diagnostics.batches, diagnostics.forecast, diagnostics.analysis, diagnostics.used
+        )
+        self._filter.append(diagnostics.filter_record())
 
     def _on_root(self, work: Callable[[], None]) -> None:
         def guarded() -> bool:
@@ -123,6 +131,8 @@ class RunRecorder:
             self._folder.path / "observations.nc", {"title": f"{name}: observation space"}
         )
         self._open_files.append(self._observations)
+        self._filter = FilterFile(self._folder.path / "filter.nc", {"title": f"{name}: diagnostics of the filter"})
+        self._open_files.append(self._filter)
         self._write_tracks()
 
     def _write_tracks(self) -> None:
@@ -147,7 +157,8 @@ class RunRecorder:
                 ),
                 "kp": (step_one.drivers.kp(track.time), "1", "Kp of the 3-hour interval"),
             }
-            role = "assimilated" if name == step_one.calibrated.satellite else "independent"
+            # A satellite that only calibrates NRLMSIS is not independent of all that it is compared with.
+            role = "assimilated" if name in self._experiment.used_satellites else "independent"
             attributes = {"satellite": name, "role": role, "source": track.source}
             write_table(self._folder.path / f"track_{name}.nc", columns, attributes)
         series = step_one.report.series
@@ -172,8 +183,8 @@ class RunRecorder:
             raise ValueError("only rank 0 holds step one")
         return self._step_one
 
-    def _record(self, kind: str, record: CycleRecord, forecasts: MemberForecasts) -> None:
-        moments = self._moments(record, forecasts)
+    def _record(self, kind: str, record: CycleRecord) -> None:
+        moments = self._moments(record)
         parts = self._comm.gather(moments)
 
         def write() -> None:
@@ -185,9 +196,9 @@ class RunRecorder:
 
         self._on_root(write)
 
-    def _moments(self, record: CycleRecord, forecasts: MemberForecasts) -> dict[str, EnsembleMoments]:
+    def _moments(self, record: CycleRecord) -> dict[str, EnsembleMoments]:
         fields = self._model.layout.split(record.states)
-        height = forecasts.height(record.states, record.time)
+        height = record.forecasts.height(record.states, record.time)
         density = self._operator.on_grid(fields)
         moments = {"density": EnsembleMoments.of(density), "height": EnsembleMoments.of(height)}
         if self._experiment.output.composition:

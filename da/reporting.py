@@ -75,6 +75,23 @@ def _ranks(number: int) -> str:
     return "1 rank" if number == 1 else f"{number} ranks"
 
 
+def cutoff_keys(experiment: Experiment) -> list[str]:
+    """Return the keys of the cut-off radii by which the sub-domains see the sources, without those that have none."""
+    sections = {name: track.localization for name, track in experiment.direct_tracks.items()}
+    keys = []
+    shared = experiment.analysis.localization
+    if shared.cutoff_radius is not None and (experiment.data_grid.assimilate or None in sections.values()):
+        keys.append(f"analysis.localization.cutoff_radius_{shared.metric.unit}")
+    own = {name: section.metric.unit for name, section in sections.items() if section is not None}
+    return keys + [f"direct_tracks.{name}.localization.cutoff_radius_{unit}" for name, unit in own.items()]
+
+
+def _unobserved_warning(experiment: Experiment, sub_domains: int) -> str:
+    seen = f"warning: up to {sub_domains} sub-domains saw no observation and were not analysed"
+    keys = cutoff_keys(experiment)
+    return f"{seen}; {' or '.join(keys)} may be too small" if keys else seen
+
+
 def print_run_summary(console: Console, experiment: Experiment, provenance: dict[str, Any], seconds: float) -> None:
     """Print times per phase, memory per rank and where the results are."""
     name = experiment.experiment.name
@@ -88,12 +105,7 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     memory = ", ".join(f"{size / 2**20:.0f}" for size in provenance["peak_memory_bytes"])
     console.print(f"peak memory per rank [MiB]: {memory}")
     if unobserved := provenance["sub_domains_without_observations"]:
-        console.print(
-            f"warning: up to {unobserved} sub-domains saw no observation and were not analysed; "
-            "analysis.localization.cutoff_radius_cells may be too small",
-            style="yellow",
-            soft_wrap=True,
-        )
+        console.print(_unobserved_warning(experiment, unobserved), style="yellow", soft_wrap=True, markup=False)
     folder = experiment.experiment.output_folder
     console.print(
         f"results: {folder}   evaluate them with: python -m da evaluate {shlex.quote(str(folder))}",

@@ -19,10 +19,11 @@ class Purpose(IntEnum):
     INITIAL_STATE = 2
     TWIN_TRUTH = 3
     TWIN_NOISE = 4
+    ADDITIVE_INFLATION = 5
 
 
 def stream(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:
-    """Return the random stream of one purpose and number (of a member, or of a satellite)."""
+    """Return the random stream of one purpose and number (of a member, a satellite or an analysis)."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(purpose), number)))
 
 

@@ -21,7 +21,6 @@ import xarray as xr
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
-from da.analysis import AnalysisDiagnostics
 from da.errors import ThermodaError
 from da.model import StateGrid
 from da.moments import EnsembleMoments
@@ -99,7 +98,8 @@ def _write_axis(file: Dataset, name: str, values: FloatArray, attributes: Mappin
     variable.setncatts(dict(attributes))
 
 
-def _write_time(file: Dataset) -> None:
+def write_time(file: Dataset) -> None:
+    """Create the dimension and the coordinate of time, to be filled record by record."""
     file.createDimension("time", None)
     variable = file.createVariable("time", "f8", ("time",))
     variable.setncatts(
@@ -128,7 +128,7 @@ class EnsembleFile:
     def __init__(self, path: Path, axes: OutputAxes, fields: tuple[str, ...], attributes: Mapping[str, Any]) -> None:
         self._file = Dataset(path, "w", format="NETCDF4")
         self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
-        _write_time(self._file)
+        write_time(self._file)
         grid = axes.state
         _write_axis(
             self._file,
@@ -176,77 +176,6 @@ class EnsembleFile:
                 self._file.variables[f"{name}{SPREAD}"][record] = field.spread
         self._file.variables["time"][record] = seconds_since_epoch(time)
         self._file.sync()
-
-    def close(self) -> None:
-        """Close the file, if it is open."""
-        if self._file.isopen():
-            self._file.close()
-
-
-class ObservationFile:
-    """Observations and their ensemble counterparts, a record per analysis."""
-
-    VARIABLES = {
-        "density": "observed (or pseudo-observed) mass density",
-        "error_standard_deviation": "observation error standard deviation",
-        "forecast_mean": "ensemble mean of H(x) before the analysis",
-        "forecast_spread": "ensemble standard deviation of H(x) before the analysis",
-        "analysis_mean": "ensemble mean of H(x) after the analysis",
-        "analysis_spread": "ensemble standard deviation of H(x) after the analysis",
-    }
-
-    def __init__(self, path: Path, attributes: Mapping[str, Any]) -> None:
-        self._file = Dataset(path, "w", format="NETCDF4")
-        self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
-        _write_time(self._file)
-
-    def append(self, diagnostics: AnalysisDiagnostics) -> None:
-        """Write the record of one analysis."""
-        batch = diagnostics.batch
-        if "density" not in self._file.variables:
-            self._create(len(batch), diagnostics.local_observations.size)
-        record = len(self._file.dimensions["time"])
-        before, after = EnsembleMoments.of(diagnostics.forecast), EnsembleMoments.of(diagnostics.analysis)
-        columns = {
-            "density": batch.values,
-            "error_standard_deviation": batch.error_standard_deviation,
-            "forecast_mean": before.mean,
-            "forecast_spread": before.spread,
-            "analysis_mean": after.mean,
-            "analysis_spread": after.spread,
-            "latitude": batch.latitude,
-            "longitude": batch.longitude,
-            "altitude": batch.altitude_km,
-            "local_observations": diagnostics.local_observations,
-        }
-        for name, values in columns.items():
-            self._file.variables[name][record] = values
-        self._file.variables["constraint_hits"][record] = sum(diagnostics.constraint_hits.values())
-        self._file.variables["time"][record] = seconds_since_epoch(batch.time)
-        self._file.sync()
-
-    def _create(self, observations: int, sub_domains: int) -> None:
-        self._file.createDimension("observation", observations)
-        self._file.createDimension("sub_domain", sub_domains)
-        along = ("time", "observation")
-        for name, long_name in self.VARIABLES.items():
-            self._variable(name, "f8", along, "kg m-3", long_name)
-        self._variable("latitude", "f8", along, "degrees_north", "latitude", "latitude")
-        self._variable("longitude", "f8", along, "degrees_east", "longitude", "longitude")
-        self._variable("altitude", "f8", along, "km", "altitude", "height_above_reference_ellipsoid")
-        self._variable("local_observations", "i4", ("time", "sub_domain"), "1", "number of local observations")
-        self._variable("constraint_hits", "i8", ("time",), "1", "values changed by the constraints, over all members")
-
-    def _variable(
-        self, name: str, kind: str, dimensions: tuple[str, ...], units: str, long_name: str, standard_name: str = ""
-    ) -> None:
-        chunks = (1, *(len(self._file.dimensions[axis]) for axis in dimensions[1:]))
-        variable = self._file.createVariable(
-            name, kind, dimensions, compression="zlib", complevel=1, chunksizes=chunks, chunk_cache=CHUNK_CACHE
-        )
-        variable.setncatts({"units": units, "long_name": long_name})
-        if standard_name:
-            variable.standard_name = standard_name
 
     def close(self) -> None:
         """Close the file, if it is open."""

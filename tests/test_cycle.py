@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from da.analysis import FilterSettings, LocalizedAnalysis
+from da.analysis_observations import ObservedBatch, SourceLocalization
 from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run
+from da.distributed_analysis import DistributedAnalysis
 from da.errors import ThermodaError
 from da.filters import naive
+from da.inflation.prior import PriorInflation
 from da.localization import Localization, Weighting, block_sub_domains
 from da.model import MemberInputs, StateField, StateGrid, StateLayout
-from da.observations import ObservationBatch
+from da.observations import ObservationBatch, SourceBatch
 from da.parallel import SerialCommunicator
 from da.seeding import Purpose, streams
 from model_adapters.lorenz96 import Lorenz96, Lorenz96Settings
@@ -21,6 +24,7 @@ from model_adapters.lorenz96 import Lorenz96, Lorenz96Settings
 START = np.datetime64("2010-04-05T00:00", "ns")
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 EVERYWHERE = Localization(1e9, Weighting.UNIFORM)
+Observations = Callable[[np.datetime64], "ObservationBatch | None"]
 
 
 class LinearModel:
@@ -62,9 +66,25 @@ def _observe(layout: StateLayout) -> Callable[..., np.ndarray]:
     return elements
 
 
+def _settings(localization: Localization, forgetting_factor: float = 1.0) -> FilterSettings:
+    inflation = PriorInflation(forgetting_factor=forgetting_factor)
+    return FilterSettings({"points": SourceLocalization(localization)}, inflation)
+
+
 def _analysis(layout: StateLayout, members: int, settings: FilterSettings) -> LocalizedAnalysis:
-    domains = block_sub_domains(layout.grid.shape, (1, 1, 1))
-    return LocalizedAnalysis(SerialCommunicator(), layout, domains, members, settings, _observe(layout))
+    comm, domains = SerialCommunicator(), block_sub_domains(layout.grid.shape, (1, 1, 1))
+    engine = DistributedAnalysis(comm, layout, domains, members)
+    return LocalizedAnalysis(comm, layout, engine, members, settings, _observe(layout))
+
+
+def _due(observations: Observations) -> Callable[[np.datetime64, bool], list[SourceBatch]]:
+    """Return a source whose observations are all due at analysis times."""
+
+    def due(time: np.datetime64, after_analysis: bool) -> list[SourceBatch]:
+        batch = None if after_analysis else observations(time)
+        return [] if batch is None else [SourceBatch("points", batch)]
+
+    return due
 
 
 def _forecasts(model: object) -> MemberForecasts:
@@ -82,8 +102,8 @@ def test_that_cycling_a_linear_model_follows_the_kalman_filter() -> None:
         _forecasts(model),
         initial,
         plan,
-        _analysis(model.layout, members, FilterSettings(EVERYWHERE)),
-        lambda time: _batch(model.layout, time, where, observed[int((time - START) / HOUR)], sigma),
+        _analysis(model.layout, members, _settings(EVERYWHERE)),
+        _due(lambda time: _batch(model.layout, time, where, observed[int((time - START) / HOUR)], sigma)),
     )
     mean, covariance = initial.mean(axis=1), np.cov(initial)
     for record in records:
@@ -113,12 +133,12 @@ def test_that_lorenz96_is_tracked_well_below_the_observation_error() -> None:
     def observations(time: np.datetime64) -> ObservationBatch:
         return _batch(model.layout, time, where, truths[time.item()][:, 0] + noise.standard_normal(40), 1.0)
 
-    settings = FilterSettings(Localization(16.0, Weighting.GASPARI_COHN, 16.0), forgetting_factor=0.96)
+    settings = _settings(Localization(16.0, Weighting.GASPARI_COHN, 16.0), forgetting_factor=0.96)
     plan = Schedule(START, stop, step, step)
     analysis = _analysis(model.layout, members, settings)
     errors = [
         float(np.sqrt(np.mean((record.states.mean(axis=1) - truths[record.time.item()][:, 0]) ** 2)))
-        for record in run(_forecasts(model), states, plan, analysis, observations)
+        for record in run(_forecasts(model), states, plan, analysis, _due(observations))
         if record.phase is Phase.ANALYSIS
     ]
     # Sakov & Oke (2008) report about 0.2 for this set-up with converged settings; the climate's spread is 3.6.
@@ -135,7 +155,7 @@ def test_that_records_come_in_order_with_forecasts_before_analyses() -> None:
         return None if time == START + HOUR else _batch(model.layout, time, np.array([0]), np.zeros(1), 1.0)
 
     records = list(
-        run(_forecasts(model), states, plan, _analysis(model.layout, 3, FilterSettings(EVERYWHERE)), observations)
+        run(_forecasts(model), states, plan, _analysis(model.layout, 3, _settings(EVERYWHERE)), _due(observations))
     )
     kinds = [(int((record.time - START) / HOUR), str(record.phase)) for record in records]
     assert kinds == [(0, "forecast"), (0, "analysis"), (1, "forecast"), (2, "forecast"), (2, "analysis")]
@@ -146,9 +166,14 @@ def test_that_diagnostics_hold_the_ensemble_before_and_after() -> None:
     model = LinearModel(np.eye(4))
     states = np.random.default_rng(0).standard_normal((4, 5))
     batch = _batch(model.layout, START, np.array([1]), np.array([3.0]), 0.1)
-    updated, diagnostics = _analysis(model.layout, 5, FilterSettings(EVERYWHERE)).update(
-        states, lambda x: np.zeros((1, 1, 4, x.shape[1])), batch
+    result = _analysis(model.layout, 5, _settings(EVERYWHERE)).update(
+        states,
+        lambda x: np.zeros((1, 1, 4, x.shape[1])),
+        MemberInputs({}),
+        [ObservedBatch("points", batch, states[1:2])],
+        START,
     )
+    updated, diagnostics = result.states, result.diagnostics
     np.testing.assert_array_equal(diagnostics.forecast, states[1:2])
     np.testing.assert_array_equal(diagnostics.analysis, updated[1:2])
     assert diagnostics.local_observations.tolist() == [1, 1, 1, 1]
@@ -157,7 +182,7 @@ def test_that_diagnostics_hold_the_ensemble_before_and_after() -> None:
 def test_that_a_member_that_is_not_finite_stops_the_run_with_its_place() -> None:
     model = LinearModel(np.full((4, 4), np.nan))
     plan = Schedule(START, START + HOUR, HOUR, HOUR)
-    records = run(_forecasts(model), np.ones((4, 2)), plan, None, lambda time: None)
+    records = run(_forecasts(model), np.ones((4, 2)), plan, None, _due(lambda time: None))
     next(records)
     with pytest.raises(ThermodaError, match=r"member 0 has nan in x at level 0, latitude 0, longitude 0"):
         next(records)
@@ -169,7 +194,9 @@ def _times(records: list[CycleRecord]) -> list[np.datetime64]:
 
 def test_that_the_open_loop_makes_no_analysis() -> None:
     plan = Schedule(START, START + 2 * HOUR, 2 * HOUR, HOUR)
-    records = list(run(_forecasts(LinearModel(np.eye(4))), np.ones((4, 2)), plan, None, lambda time: None))
+    records = list(
+        run(_forecasts(LinearModel(np.eye(4))), np.ones((4, 2)), plan, None, _due(lambda time: None))
+    )
     assert _times(records) == [START, START + HOUR, START + 2 * HOUR]
     assert all(record.phase is Phase.FORECAST for record in records)
 

@@ -10,7 +10,7 @@ import pytest
 from da.filters import naive
 from da.filters.estkf import analyse
 from da.filters.lestkf import ObservedEnsemble, analyse_sub_domains
-from da.localization import Localization, Weighting, block_sub_domains, select_local_observations
+from da.localization import IndexMetric, Localization, Weighting, block_sub_domains, select_local_observations
 
 # The answers carry rounding of about 1e-13 of the prior spread; 1e-11 leaves room for another LAPACK.
 TOLERANCE = 1e-11
@@ -59,10 +59,10 @@ def test_that_the_localized_filter_reproduces_every_local_case(reference_folder:
     domain_rows = [row[a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
     # None of the cases at hand has a periodic axis.
     local = select_local_observations(
-        _longitude_last(inputs[f"{domains}_xyz"]), _longitude_last(inputs["oxyz"]), localization, None
+        _longitude_last(inputs[f"{domains}_xyz"]), _longitude_last(inputs["oxyz"]), localization, IndexMetric(None)
     )
     observed = ObservedEnsemble.of(inputs["HX"], inputs["y"], inputs["rvar"])
-    analysis = analyse_sub_domains(inputs["X"], domain_rows, observed, local, forgetting_factor)
+    analysis = analyse_sub_domains(inputs["X"], domain_rows, observed, local, forgetting_factor).ensemble
     _assert_equal_in_units_of_spread(analysis, answer["Xa"], inputs["X"])
 
 

@@ -50,7 +50,7 @@ def test_that_files_of_a_run_follow_the_cf_conventions(
     assert command_line("run", tiny_experiment()).status == 0
     files = sorted((tmp_path / "runs" / "tiny").glob("*.nc"))
     assert {file.stem for file in files} == {
-        "open_loop", "forecast", "analysis", "observations", "calibration", "track_champ"
+        "open_loop", "forecast", "analysis", "observations", "filter", "calibration", "track_champ"
     }  # fmt: skip
     for file in files:
         with xr.open_dataset(file, decode_times=False) as dataset:

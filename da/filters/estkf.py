@@ -8,20 +8,21 @@ With N members, p observations, :math:`\Omega` an orthonormal basis (N, N-1) of 
     Xa   = xbar 1^T + X Omega (w 1^T + sqrt(N-1) A^(1/2) Omega^T)         (state, N)
 
 The symmetric square root makes the result independent of the basis, and since the rows of HX' = HX - mean(HX) sum
-to zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = R^{-1/2} HX'` (p, N),
-:math:`a = \varrho(N-1)`, c = sqrt(N-1), and S S^T or S^T S diagonalised, the analysis can be written as one matrix of
-the size of the ensemble, whose columns sum to one::
+to zero, :math:`\Omega L^T = HX'^T`. With the scaled anomalies :math:`S = (\varrho (N-1))^{-1/2} R^{-1/2} HX'` (p, N),
+the scaled innovation :math:`b = (\varrho (N-1))^{-1/2} R^{-1/2} d` and :math:`s = \varrho^{-1/2}`, the analysis is one
+matrix of the size of the ensemble, whose columns sum to one::
 
-    Xa = X T,   T = 1/N 1 1^T + w 1^T + c/sqrt(a) (I - 1/N 1 1^T) - V diag(r) V^T      (N, N)
+    Xa = X T,   T = 1/N 1 1^T + w 1^T + s [(I + S^T S)^(-1/2) - 1/N 1 1^T]           (N, N)
+                w = (I + S^T S)^-1 S^T b
 
-    p < N:   S S^T = U diag(l) U^T,   V = S^T U (N, p),   r = c / (sqrt(a) sqrt(a+l) (sqrt(a) + sqrt(a+l)))
-             w = V diag(1/(a + l)) U^T R^-1/2 d
-    p >= N:  S^T S = V diag(l) V^T,   V (N, N),           r = c l / (sqrt(a) sqrt(a+l) (sqrt(a) + sqrt(a+l)))
-             w = V diag(1/(a + l)) V^T S^T R^-1/2 d
+A Gram matrix is reduced to tridiagonal form, G = Q Tri Q^T (:mod:`da.filters.tridiagonal`), the smaller one of two::
 
-The first form costs O(p^2 N + p^3), the second O(p N^2 + N^3). The difference of inverse square roots is written as a
-quotient, which stays exact for l -> 0. Many rows are best multiplied by T, O(N^2) per row once T is formed; few rows by
-its factors, O(N p) per row.
+    p < N:   G = S S^T,   V = Q^T S (p, N),   (I + S^T S)^(-1/2) = I - V^T F(Tri) V,   w = V^T (I + Tri)^-1 Q^T b
+    p >= N:  G = S^T S,   V = Q^T   (N, N),   (I + S^T S)^(-1/2) = V^T (I + Tri)^(-1/2) V,
+                                              w = V^T (I + Tri)^-1 Q^T S^T b
+
+with :math:`F(x) = (1 - (1+x)^{-1/2})/x`. The first form costs O(p^2 N + p^3), the second O(p N^2 + N^3). The degrees of
+freedom for signal, trace(HK), are :math:`\mathrm{trace}\,G(I+G)^{-1} = \mathrm{trace}(I - (I+\mathrm{Tri})^{-1})`.
 """
 
 from __future__ import annotations
@@ -31,42 +32,160 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from da.filters.tridiagonal import TridiagonalFunctions, functions_of, largest_eigenvalue_bound, tridiagonalize
+
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class EnsembleTransform:
-    """The matrix T of one analysis, in factors.
+class EnsembleTransforms:
+    r"""The matrices T of some analyses, in factors: :math:`T = \alpha I + u 1^T + V^T K V`.
 
     Parameters
     ----------
-    mean_weights : array (members,)
-        w; sums to zero.
-    scale : float
-        c / sqrt(a): what happens to anomalies that no observation sees.
-    basis : array (members, k)
-        V; its columns sum to zero (p < N) or are orthonormal (p >= N).
-    reduction : array (k,)
-        r, not negative.
+    identity : float array (analyses,)
+        :math:`\alpha`: s in the first form, zero in the second.
+    column : array (analyses, members)
+        :math:`u = w + (1-s)/N`.
+    basis : array (analyses, k, members)
+        V; k is the smaller of observations and members.
+    kernel : array (analyses, k, k)
+        K: -s F(Tri) in the first form, s (I + Tri)^(-1/2) in the second.
+    degrees_of_freedom : array (analyses,)
+        For signal: trace(HK).
     """
 
-    mean_weights: FloatArray
-    scale: float
+    identity: FloatArray
+    column: FloatArray
     basis: FloatArray
-    reduction: FloatArray
+    kernel: FloatArray
+    degrees_of_freedom: FloatArray
 
-    def matrix(self) -> FloatArray:
-        """Return T (members, members)."""
-        members = self.mean_weights.size
-        matrix = (self.basis * -self.reduction) @ self.basis.T
-        matrix += (self.mean_weights + (1.0 - self.scale) / members)[:, None]
-        matrix.flat[:: members + 1] += self.scale
-        return matrix
+    def matrices(self) -> FloatArray:
+        """Return T (analyses, members, members)."""
+        result = self.basis.transpose(0, 2, 1) @ (self.kernel @ self.basis)
+        result += self.column[:, :, None]
+        analyses, members = self.column.shape
+        result.reshape(analyses, -1)[:, :: members + 1] += self.identity[:, None]
+        return np.asarray(result)
+
+    def __getitem__(self, part: slice) -> EnsembleTransforms:
+        """Return some of the transforms."""
+        return EnsembleTransforms(
+            self.identity[part],
+            self.column[part],
+            self.basis[part],
+            self.kernel[part],
+            self.degrees_of_freedom[part],
+        )
+
+    def apply(self, rows: FloatArray, overwrite: bool = False) -> FloatArray:
+        """Return the analysed rows (analyses, rows, members) of the forecast rows, which may be used as work space.
+
+        Since the columns of T sum to one, Xa = x + (X - x) T for any x. The first member serves as x: what is
+        multiplied is of the size of the spread, so that no digits are lost to a mean that may be a thousand times
+        larger. Many rows are multiplied by T, few by its factors, whichever takes fewer operations. The result has the
+        type of the rows: single precision serves a state whose own numbers are no better.
+        """
+        first = rows[..., :1].copy()
+        departures = np.subtract(rows, first, out=rows if overwrite else None)
+        members, size, count = rows.shape[-1], self.kernel.shape[-1], rows.shape[-2]
+        if members * size * (members + size) + count * members**2 < count * size * (2 * members + size):
+            result = departures @ self.matrices().astype(rows.dtype, copy=False)
+            result += first
+            return np.asarray(result)
+        basis = self.basis.astype(rows.dtype, copy=False)
+        inner = (departures @ basis.transpose(0, 2, 1)) @ self.kernel.astype(rows.dtype, copy=False)
+        constant = departures @ self.column[:, :, None].astype(rows.dtype, copy=False)
+        result = inner @ basis
+        departures *= self.identity[:, None, None].astype(rows.dtype, copy=False)
+        result += departures
+        result += first + constant
+        return np.asarray(result)
 
 
-def _check(
-    observed_anomalies: FloatArray, innovation: FloatArray, inverse_variance: FloatArray, forgetting_factor: float
-) -> None:
+def ensemble_transforms(block: FloatArray, forgetting_factor: FloatArray) -> EnsembleTransforms:
+    r"""Return the transforms of some analyses with equally many observations.
+
+    Parameters
+    ----------
+    block : array (analyses, observations, members + 1)
+        :math:`R^{-1/2} [HX', d]`, R^-1 multiplied (once) by the localization weights; overwritten.
+    forgetting_factor : array (analyses,)
+        Below one it inflates the prior covariance by its inverse.
+    """
+    observations, members = block.shape[1], block.shape[2] - 1
+    block *= (1.0 / np.sqrt(forgetting_factor * (members - 1)))[:, None, None]
+    scale = 1.0 / np.sqrt(forgetting_factor)
+    if observations < members:
+        anomalies = block[:, :, :members]
+        rotation, diagonal, off_diagonal = tridiagonalize(anomalies @ anomalies.transpose(0, 2, 1))
+        rotated = rotation @ block
+        basis, right_side = rotated[:, :, :members], rotated[:, :, members]
+        identity, sign = scale, -scale
+    else:
+        gram, projected = _member_grams(block)
+        basis, diagonal, off_diagonal = tridiagonalize(gram)
+        right_side = (basis @ projected[:, :, None])[:, :, 0]
+        identity, sign = np.zeros_like(scale), scale
+    found = _functions(diagonal, off_diagonal, right_side.T, gap=observations < members)
+    column = (found.solution[:, None, :] @ basis)[:, 0] + ((1.0 - scale) / members)[:, None]
+    freedom = np.sum(1.0 - found.inverse_diagonal, axis=1)
+    kernel = found.root
+    kernel *= sign[:, None, None]
+    return EnsembleTransforms(identity, column, basis, kernel, freedom)
+
+
+def _member_grams(block: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return S^T S and S^T b."""
+    analyses, _, columns = block.shape
+    product = np.empty((analyses, columns, columns))
+    for one, square in zip(block, product, strict=True):
+        # The product of a matrix and its own transpose takes half the operations.
+        np.matmul(one.T, one, out=square)
+    members = columns - 1
+    return np.ascontiguousarray(product[:, :members, :members]), product[:, :members, members]
+
+
+def _functions(
+    diagonal: FloatArray, off_diagonal: FloatArray, right_side: FloatArray, gap: bool
+) -> TridiagonalFunctions:
+    """Evaluate in groups of like condition number, rounded up to a power of four; what is not finite stays so.
+
+    A result thus depends on its own matrix alone, not on the company in which it was computed.
+    """
+    bound = 1.0 + largest_eigenvalue_bound(diagonal, off_diagonal)
+    exponent = np.ceil(np.log(np.maximum(bound, 4.0)) / np.log(4.0))
+    levels = np.unique(exponent[np.isfinite(exponent)])
+    if levels.size == 1 and np.isfinite(exponent).all():
+        return functions_of(diagonal, off_diagonal, right_side, float(4.0 ** levels[0]), gap)
+    size, matrices = diagonal.shape
+    whole = TridiagonalFunctions(
+        np.full((matrices, size), np.nan), np.full((matrices, size), np.nan), np.full((matrices, size, size), np.nan)
+    )
+    for level in levels:
+        part = np.flatnonzero(exponent == level)
+        found = functions_of(diagonal[:, part], off_diagonal[:, part], right_side[:, part], float(4.0**level), gap)
+        for name in ("solution", "inverse_diagonal", "root"):
+            getattr(whole, name)[part] = getattr(found, name)
+    return whole
+
+
+def scaled_block(observed_anomalies: FloatArray, innovation: FloatArray, inverse_variance: FloatArray) -> FloatArray:
+    """Return R^-1/2 [HX', d] (observations, members + 1).
+
+    Parameters
+    ----------
+    observed_anomalies : array (observations, members)
+        HX minus its mean over the members.
+    innovation, inverse_variance : array (observations,)
+        d = y - mean(HX), and the diagonal of R^-1.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or a variance is not finite or negative.
+    """
     observations, members = observed_anomalies.shape
     if members < 2:
         raise ValueError(f"an ensemble needs at least 2 members, not {members}")
@@ -75,85 +194,12 @@ def _check(
             f"innovation {innovation.shape} and inverse variance {inverse_variance.shape} "
             f"must have shape ({observations},)"
         )
-    if not forgetting_factor > 0.0:
-        raise ValueError(f"the forgetting factor must be positive, not {forgetting_factor}")
-    if not (np.isfinite(observed_anomalies).all() and np.isfinite(innovation).all()):
-        raise ValueError("observed anomalies or innovation are not finite")
     if not (np.isfinite(inverse_variance).all() and (inverse_variance >= 0.0).all()):
         raise ValueError("inverse observation error variances must be finite and not negative")
-
-
-def ensemble_transform(
-    observed_anomalies: FloatArray,
-    innovation: FloatArray,
-    inverse_variance: FloatArray,
-    forgetting_factor: float = 1.0,
-) -> EnsembleTransform:
-    """Return the transform of one (global or local) analysis.
-
-    Parameters
-    ----------
-    observed_anomalies : array (observations, members)
-        HX minus its mean over the members.
-    innovation : array (observations,)
-        d = y - mean(HX).
-    inverse_variance : array (observations,)
-        Diagonal of R^-1, already multiplied (once) by the localization weights.
-    forgetting_factor : float
-        Below one it inflates the prior covariance by its inverse.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or a number is not finite.
-    numpy.linalg.LinAlgError
-        If the eigendecomposition does not converge.
-    """
-    _check(observed_anomalies, innovation, inverse_variance, forgetting_factor)
-    members = observed_anomalies.shape[1]
-    root = np.sqrt(inverse_variance)
-    scaled = root[:, None] * observed_anomalies
-    a = forgetting_factor * (members - 1)
-    form = _observation_space if scaled.shape[0] < members else _member_space
-    return form(scaled, root * innovation, a)
-
-
-def _observation_space(scaled: FloatArray, departure: FloatArray, a: float) -> EnsembleTransform:
-    eigenvalues, u = np.linalg.eigh(scaled @ scaled.T)
-    np.maximum(eigenvalues, 0.0, out=eigenvalues)
-    v = scaled.T @ u
-    weights = v @ ((departure @ u) / (a + eigenvalues))
-    c, root_a, root_sum = np.sqrt(scaled.shape[1] - 1.0), np.sqrt(a), np.sqrt(a + eigenvalues)
-    return EnsembleTransform(weights, c / root_a, v, c / (root_a * root_sum * (root_a + root_sum)))
-
-
-def _member_space(scaled: FloatArray, departure: FloatArray, a: float) -> EnsembleTransform:
-    eigenvalues, v = np.linalg.eigh(scaled.T @ scaled)
-    np.maximum(eigenvalues, 0.0, out=eigenvalues)
-    weights = v @ (((departure @ scaled) @ v) / (a + eigenvalues))
-    c, root_a, root_sum = np.sqrt(scaled.shape[1] - 1.0), np.sqrt(a), np.sqrt(a + eigenvalues)
-    return EnsembleTransform(weights, c / root_a, v, c * eigenvalues / (root_a * root_sum * (root_a + root_sum)))
-
-
-def apply_transform(rows: FloatArray, transform: EnsembleTransform) -> FloatArray:
-    """Return the analysed rows (rows, members) of the forecast rows, which stay as they are.
-
-    Since the columns of T sum to one, Xa = x + (X - x) T for any x. The first member serves as x: what is multiplied is
-    of the size of the spread, so that no digits are lost to a mean that may be a thousand times larger.
-    """
-    first = rows[:, :1]
-    departures = rows - first
-    if 2 * rows.shape[0] > rows.shape[1]:
-        result = departures @ transform.matrix()
-        result += first
-        return np.asarray(result)
-    basis = transform.basis
-    constant = departures @ transform.mean_weights + (1.0 - transform.scale) * departures.mean(axis=1)
-    result = ((departures @ basis) * -transform.reduction) @ basis.T
-    departures *= transform.scale
-    result += departures
-    result += first + constant[:, None]
-    return np.asarray(result)
+    block = np.empty((observations, members + 1))
+    block[:, :members], block[:, members] = observed_anomalies, innovation
+    block *= np.sqrt(inverse_variance)[:, None]
+    return block
 
 
 def analyse(
@@ -174,7 +220,12 @@ def analyse(
     values, variance : array (observations,)
         Observations and their error variances.
     forgetting_factor : float
-        See :func:`ensemble_transform`.
+        Below one it inflates the prior covariance by its inverse.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a number is not finite, a variance or the forgetting factor is not positive.
 
     Examples
     --------
@@ -185,6 +236,11 @@ def analyse(
     >>> analysis.mean(axis=1)
     array([0.5, 1. ])
     """
+    if not forgetting_factor > 0.0:
+        raise ValueError(f"the forgetting factor must be positive, not {forgetting_factor}")
     mean = observed_ensemble.mean(axis=1)
-    transform = ensemble_transform(observed_ensemble - mean[:, None], values - mean, 1.0 / variance, forgetting_factor)
-    return apply_transform(ensemble, transform)
+    block = scaled_block(observed_ensemble - mean[:, None], values - mean, 1.0 / variance)
+    if not np.isfinite(block).all():
+        raise ValueError("observed anomalies or innovation are not finite")
+    transform = ensemble_transforms(block[None], np.array([forgetting_factor]))
+    return np.asarray(transform.apply(ensemble[None])[0])

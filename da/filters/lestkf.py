@@ -1,19 +1,29 @@
-"""Localized ESTKF: one ensemble transform per sub-domain, from its local observations (Nerger et al. 2006, 2012)."""
+"""Localized ESTKF: one ensemble transform per sub-domain, from its local observations (Nerger et al. 2006, 2012).
+
+Sub-domains are taken in the order of their number of local observations, so that those with equally many go through the
+linear algebra together; sub-domains that see the same observations with the same weights share one transform.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from da.filters.estkf import apply_transform, ensemble_transform
+from da.filters.estkf import EnsembleTransforms, ensemble_transforms, scaled_block
 from da.localization import LocalObservations
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 Relaxation = Callable[[FloatArray, FloatArray], FloatArray]
+
+BATCH_ELEMENTS = 400_000
+"""Numbers of scaled observed anomalies that are worked on at a time: 3 MiB, about a processor's cache."""
+
+COUNT_STEP = 4
+"""Numbers of observations are filled up to a multiple of this by observations of weight zero, for fuller batches."""
 
 
 class AnalysisError(ArithmeticError):
@@ -49,69 +59,224 @@ class ObservedEnsemble:
         mean = observed_ensemble.mean(axis=1)
         return cls(observed_ensemble - mean[:, None], values - mean, variance)
 
+    @property
+    def members(self) -> int:
+        """Size of the ensemble."""
+        return int(self.anomalies.shape[1])
+
+    def scaled(self) -> FloatArray:
+        """Return R^-1/2 [HX', d] (observations, members + 1)."""
+        return scaled_block(self.anomalies, self.innovation, 1.0 / self.variance)
+
+
+@dataclass(frozen=True)
+class TransformBatch:
+    """Transforms of a few sub-domains with equally many observations.
+
+    Parameters
+    ----------
+    transforms : EnsembleTransforms
+    sub_domains : list of arrays
+        Numbers of the sub-domains that each transform serves.
+    """
+
+    transforms: EnsembleTransforms
+    sub_domains: list[IndexArray]
+
+
+def local_transforms(
+    observed: ObservedEnsemble, local: LocalObservations, forgetting_factor: ArrayLike = 1.0
+) -> Iterator[TransformBatch]:
+    """Yield the transforms of all sub-domains that have local observations.
+
+    Parameters
+    ----------
+    observed : ObservedEnsemble
+    local : LocalObservations
+        Which observations each sub-domain uses, and with which weight.
+    forgetting_factor : float or array (sub-domains,)
+        Prior covariance divided by it.
+
+    Raises
+    ------
+    AnalysisError
+        With the number of a sub-domain that uses an observation, or has a transform, that is not finite.
+    ValueError
+        If a variance or a forgetting factor is not positive.
+    """
+    factors = np.broadcast_to(np.asarray(forgetting_factor, dtype=np.float64), local.counts.shape)
+    if not (factors > 0.0).all():
+        raise ValueError(f"forgetting factors must be positive, not {factors.min()}")
+    scaled, members = observed.scaled(), observed.members
+    _refuse_infinite_observations(scaled, local)
+    shared = _sharing_sub_domains(local, factors)
+    first = np.array([numbers[0] for numbers in shared], dtype=np.int64)
+    counts = local.counts[first]
+    width = -(-counts // COUNT_STEP) * COUNT_STEP
+    for observations in np.unique(width).tolist():
+        same = np.flatnonzero(width == observations)
+        size = max(1, BATCH_ELEMENTS // (observations * (members + 1)))
+        for part in (same[start : start + size] for start in range(0, same.size, size)):
+            block = _local_block(scaled, local, first[part], observations)
+            transforms = ensemble_transforms(block, factors[first[part]])
+            _refuse_infinite(transforms, first[part])
+            yield TransformBatch(transforms, [shared[number] for number in part])
+
+
+def _refuse_infinite_observations(scaled: FloatArray, local: LocalObservations) -> None:
+    bad = np.logical_not(np.isfinite(scaled).all(axis=1))
+    if bad[local.index].any():
+        entry = int(np.argmax(bad[local.index]))
+        sub_domain = int(np.searchsorted(local.start, entry, side="right")) - 1
+        raise AnalysisError(sub_domain, "observed anomalies or innovation are not finite")
+
+
+def _local_block(
+    scaled: FloatArray, local: LocalObservations, sub_domains: IndexArray, observations: int
+) -> FloatArray:
+    """Return R^-1/2 [HX', d] (sub-domains, observations, members + 1) with localized R, zero beyond what there is."""
+    position = np.arange(observations)
+    real = position < local.counts[sub_domains][:, None]
+    entries = np.where(real, local.start[sub_domains][:, None] + position, 0)
+    block = scaled[local.index[entries]]
+    block *= np.sqrt(np.where(real, local.weight[entries], 0.0))[:, :, None]
+    return block
+
+
+def _sharing_sub_domains(local: LocalObservations, factors: FloatArray) -> list[IndexArray]:
+    """Return groups of sub-domains with the same observations, weights and forgetting factor."""
+    occupied = np.flatnonzero(local.counts > 0)
+    if not occupied.size:
+        return []
+    # Sums with irregular multipliers tell nearly all different sub-domains apart; equal sums are looked at closely.
+    multiplier = np.modf(np.arange(1.0, int(local.index.max()) + 2.0) * np.sqrt(2.0))[0]
+    sums = np.add.reduceat(multiplier[local.index] * (1.0 + local.weight), local.start[occupied]) + factors[occupied]
+    _, inverse, sizes = np.unique(sums, return_inverse=True, return_counts=True)
+    candidates = sizes[inverse] > 1
+    groups: dict[tuple[bytes, bytes, float], list[int]] = {}
+    for number in occupied[candidates].tolist():
+        index, weight = local.of(number)
+        groups.setdefault((index.tobytes(), weight.tobytes(), float(factors[number])), []).append(number)
+    alone = [np.array([number]) for number in occupied[~candidates]]
+    return alone + [np.array(numbers) for numbers in groups.values()]
+
+
+def _refuse_infinite(transforms: EnsembleTransforms, sub_domains: IndexArray) -> None:
+    finite = np.isfinite(transforms.column.sum(axis=1)) & np.isfinite(transforms.kernel.sum(axis=(1, 2)))
+    if not finite.all():
+        raise AnalysisError(int(sub_domains[np.argmin(finite)]), "the ensemble transform is not finite")
+
+
+@dataclass(frozen=True)
+class LocalAnalysis:
+    """What :func:`analyse_sub_domains` returns.
+
+    Parameters
+    ----------
+    ensemble : array (rows, members)
+    degrees_of_freedom : array (sub-domains,)
+        For signal, of each local analysis; zero without observations.
+    """
+
+    ensemble: FloatArray
+    degrees_of_freedom: FloatArray
+
 
 def analyse_sub_domains(
     ensemble: FloatArray,
     domain_rows: Sequence[IndexArray | slice],
     observed: ObservedEnsemble,
     local: LocalObservations,
-    forgetting_factor: float = 1.0,
+    forgetting_factor: ArrayLike = 1.0,
     relaxation: Relaxation | None = None,
+    update_fraction: FloatArray | None = None,
     out: FloatArray | None = None,
-) -> FloatArray:
+) -> LocalAnalysis:
     """Return the analysis of a set of disjoint sub-domains.
 
     Parameters
     ----------
     ensemble : array (rows, members)
-        Forecast; not changed unless it is also ``out``.
+        Forecast; not changed unless it is also ``out``. In single precision it stays so; the weights never are.
     domain_rows : sequence of arrays or slices
         Rows of each sub-domain; slices, where a sub-domain's rows are contiguous, save a copy.
     observed : ObservedEnsemble
         Of all observations.
     local : LocalObservations
         Which of them each sub-domain uses, and with which weight.
-    forgetting_factor : float
+    forgetting_factor : float or array (sub-domains,)
         Prior covariance divided by it where there is at least one local observation.
     relaxation : callable or None
         ``relaxation(forecast rows, analysed rows)`` returns relaxed rows; see :mod:`da.inflation`.
+    update_fraction : array (rows,) or None
+        Which part of its increment each row receives; None: all of it.
     out : array (rows, members) or None
         Where to write the analysis; ``ensemble`` itself saves the memory of a second one.
-
-    Returns
-    -------
-    array (rows, members)
-        ``out``. Sub-domains without local observations, and rows of no sub-domain, keep their members bit for bit.
 
     Raises
     ------
     AnalysisError
-        With the number of the sub-domain, where its linear algebra fails or gives numbers that are not finite.
+        With the number of the sub-domain, where its linear algebra gives numbers that are not finite.
+
+    Notes
+    -----
+    Sub-domains without local observations, and rows of no sub-domain, keep their members bit for bit.
     """
     if out is None:
         out = ensemble.copy()
     elif out is not ensemble:
         out[...] = ensemble
-    inverse_variance = 1.0 / observed.variance
-    for block, rows in enumerate(domain_rows):
-        index, weight = local.of(block)
-        if index.size == 0:
-            continue
-        forecast = ensemble[rows]
-        try:
-            transform = ensemble_transform(
-                observed.anomalies[index],
-                observed.innovation[index],
-                weight * inverse_variance[index],
-                forgetting_factor,
-            )
-        except (np.linalg.LinAlgError, ValueError) as error:
-            raise AnalysisError(block, str(error)) from error
-        analysis = apply_transform(forecast, transform)
-        if relaxation is not None:
-            analysis = relaxation(forecast, analysis)
-        # A sum is finite only if every term is, and takes a third of the time of looking at each.
-        if not np.isfinite(analysis.sum()):
-            raise AnalysisError(block, "the analysis is not finite")
-        out[rows] = analysis
-    return out
+    freedom = np.zeros(len(domain_rows))
+    for batch in local_transforms(observed, local, forgetting_factor):
+        for transforms, numbers in _applications(batch, domain_rows, observed.members):
+            freedom[numbers] = transforms.degrees_of_freedom
+            rows = _stacked_rows([domain_rows[number] for number in numbers])
+            forecast = ensemble[rows]
+            # Picking rows by number copied them.
+            expendable = not isinstance(rows, slice) and relaxation is None and update_fraction is None
+            stacked = transforms.apply(forecast.reshape(len(numbers), -1, observed.members), overwrite=expendable)
+            # A forecast that is not finite spoils its whole row, so that one member tells.
+            finite = np.isfinite(stacked[:, :, 0].sum(axis=1))
+            if not finite.all():
+                raise AnalysisError(int(numbers[np.argmin(finite)]), "the analysis is not finite")
+            analysis = stacked.reshape(-1, observed.members)
+            if relaxation is not None:
+                analysis = relaxation(forecast, analysis)
+            if update_fraction is not None:
+                analysis = forecast + update_fraction[rows, None] * (analysis - forecast)
+            out[rows] = analysis
+    return LocalAnalysis(out, freedom)
+
+
+STACKED_ELEMENTS = 40_000
+"""Numbers of the state that are transformed at a time: what a processor's inner cache holds."""
+
+
+def _applications(
+    batch: TransformBatch, domain_rows: Sequence[IndexArray | slice], members: int
+) -> Iterator[tuple[EnsembleTransforms, IndexArray]]:
+    """Yield transforms and the sub-domains that they apply to, small sub-domains of one size together."""
+    if any(numbers.size > 1 for numbers in batch.sub_domains):
+        for position, numbers in enumerate(batch.sub_domains):
+            for number in numbers:
+                yield batch.transforms[position : position + 1], np.array([number])
+        return
+    numbers = np.concatenate(batch.sub_domains)
+    sizes = np.array([_size(domain_rows[number]) for number in numbers])
+    start = 0
+    while start < numbers.size:
+        most = max(1, STACKED_ELEMENTS // max(1, int(sizes[start]) * members))
+        different = np.flatnonzero(sizes[start : start + most] != sizes[start])
+        stop = start + (int(different[0]) if different.size else min(most, numbers.size - start))
+        yield batch.transforms[start:stop], numbers[start:stop]
+        start = stop
+
+
+def _size(rows: IndexArray | slice) -> int:
+    return rows.stop - rows.start if isinstance(rows, slice) else rows.size
+
+
+def _stacked_rows(rows: list[IndexArray | slice]) -> IndexArray | slice:
+    if len(rows) == 1:
+        return rows[0]
+    return np.concatenate([np.arange(one.start, one.stop) if isinstance(one, slice) else one for one in rows])

@@ -11,7 +11,7 @@ import pytest
 from da.filters.estkf import analyse
 from da.filters.lestkf import AnalysisError, ObservedEnsemble, analyse_sub_domains
 from da.inflation import relax_to_prior_spread
-from da.localization import Localization, LocalObservations, Weighting, select_local_observations
+from da.localization import IndexMetric, Localization, LocalObservations, Weighting, select_local_observations
 
 MEMBERS, OBSERVATIONS, DOMAINS, ROWS_PER_DOMAIN = 10, 15, 6, 4
 EVERYWHERE = Localization(1e9, Weighting.GASPARI_COHN, 1e9)
@@ -39,8 +39,8 @@ def _observed(problem: dict[str, Any]) -> ObservedEnsemble:
 
 
 def _analyse(problem: dict[str, Any], localization: Localization, **settings: object) -> np.ndarray:
-    local = select_local_observations(problem["centre"], problem["position"], localization, None)
-    return analyse_sub_domains(problem["rows"], problem["domains"], _observed(problem), local, **settings)  # type: ignore[arg-type]
+    local = select_local_observations(problem["centre"], problem["position"], localization, IndexMetric(None))
+    return analyse_sub_domains(problem["rows"], problem["domains"], _observed(problem), local, **settings).ensemble  # type: ignore[arg-type]
 
 
 def test_that_a_huge_support_radius_gives_the_global_filter(problem: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def test_that_a_huge_support_radius_gives_the_global_filter(problem: dict[str, A
 
 def test_that_domains_without_observations_keep_their_members_bit_for_bit(problem: dict[str, Any]) -> None:
     near = Localization(6.0, Weighting.UNIFORM)
-    local = select_local_observations(problem["centre"], problem["position"], near, None)
+    local = select_local_observations(problem["centre"], problem["position"], near, IndexMetric(None))
     empty = local.counts == 0
     assert 0 < empty.sum() < DOMAINS
     relaxation = partial(relax_to_prior_spread, relaxation=0.7)
@@ -66,7 +66,9 @@ def test_that_domains_without_observations_keep_their_members_bit_for_bit(proble
 def test_that_an_observation_of_weight_zero_still_lets_its_domain_forget(problem: dict[str, Any]) -> None:
     local = LocalObservations(np.array([0, 1]), np.array([0]), np.array([0.0]))
     rows = problem["rows"][:ROWS_PER_DOMAIN]
-    analysis = analyse_sub_domains(rows, [slice(0, ROWS_PER_DOMAIN)], _observed(problem), local, forgetting_factor=0.25)
+    analysis = analyse_sub_domains(
+        rows, [slice(0, ROWS_PER_DOMAIN)], _observed(problem), local, forgetting_factor=0.25
+    ).ensemble
     np.testing.assert_allclose(analysis.std(axis=1), 2.0 * rows.std(axis=1), rtol=1e-12)
 
 
@@ -110,6 +112,12 @@ def test_that_observations_that_are_not_finite_stop_the_first_domain_that_uses_t
     with pytest.raises(AnalysisError, match="not finite") as failure:
         _analyse(problem, EVERYWHERE)
     assert failure.value.block == 0
+
+
+def test_that_a_transform_that_overflows_is_named(problem: dict[str, Any]) -> None:
+    problem["observed"][:, 0] = 1e200
+    with np.errstate(all="ignore"), pytest.raises(AnalysisError, match="transform is not finite"):
+        _analyse(problem, EVERYWHERE)
 
 
 def test_that_rows_may_be_scattered_and_the_analysis_written_over_the_forecast(problem: dict[str, Any]) -> None:

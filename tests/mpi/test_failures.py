@@ -75,7 +75,7 @@ def test_that_a_fault_of_input_that_one_rank_alone_meets_ends_all_with_its_line(
 ) -> None:
     done = launch(ranks, PROGRAM, "height", "run", str(tiny_experiment(**TEMPLATE)), check=False)
     assert done.returncode != 0
-    assert done.stderr.count("error: height.table: has no such level") == 1
+    assert done.stderr.count("height.table: has no such level") == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs" / "tiny").exists()
 
