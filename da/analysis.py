@@ -252,7 +252,7 @@ class LocalizedAnalysis:
         self._learn_inflation(observations, problem.local)
         estimated, new_inputs = self._estimate(observations, inputs, states.shape[1])
         if self._additive is not None:
-            updated = self._additive.add(updated, int(time.astype("datetime64[s]").astype(np.int64)))
+            updated = self._additive.add(updated, _number_of(time))
         updated, hits = self._constrain(updated)
         diagnostics = AnalysisDiagnostics(
             time,
@@ -293,7 +293,7 @@ class LocalizedAnalysis:
         ensemble, state = observations.ensemble, self._inflation
         own = None if state is None else InflationState(state.mean[engine.own], state.standard_deviation[engine.own])
         factors = self._settings.inflation.factors(
-            local, ensemble.innovation, observations.forecast_variance, ensemble.variance, own
+            local, ensemble.innovation, observations.forecast_variance, observations.innovation_error_variance, own
         )
         return _LocalProblem(local, factors)
 
@@ -307,7 +307,7 @@ class LocalizedAnalysis:
             local,
             ensemble.innovation,
             observations.forecast_variance,
-            ensemble.variance,
+            observations.innovation_error_variance,
             adaptive,
         )
         self._inflation = InflationState(engine.gather(own.mean), engine.gather(own.standard_deviation))
@@ -321,7 +321,13 @@ class LocalizedAnalysis:
         local = np.stack([inputs.perturbation(name, local_members) for name in settings])
         whole = gather_members(self._comm, local)
         altitude_km = observations.joined.position[observations.used, 2]
-        estimated = estimate(dict(zip(settings, whole, strict=True)), settings, observations.ensemble, altitude_km)
+        with collective(self._comm, "estimation of parameters"):
+            try:
+                estimated = estimate(
+                    dict(zip(settings, whole, strict=True)), settings, observations.ensemble, altitude_km
+                )
+            except AnalysisError as error:
+                raise ThermodaError(f"analysis.parameters: {error.cause}") from error
         own = share(whole.shape[1], self._comm.size, self._comm.rank)
         new = {name: values[own.start : own.stop] for name, values in estimated.after.items()}
         return estimated, replace(inputs, perturbations={**inputs.perturbations, **new})
@@ -378,6 +384,11 @@ class LocalizedAnalysis:
     def _summed(self, hits: dict[str, int]) -> dict[str, int]:
         parts: Sequence[dict[str, int]] = self._comm.allgather(hits)
         return {name: sum(part[name] for part in parts) for name in hits}
+
+
+def _number_of(time: np.datetime64) -> int:
+    """Return a number that depends on the time of an analysis alone; not negative before 1970 either."""
+    return int(time.astype("datetime64[s]").astype(np.int64)) % 2**63
 
 
 def _limits(estimated: EstimatedParameters) -> dict[str, int]:

@@ -140,6 +140,8 @@ class AnalysisObservations:
         False where the innovation check refused.
     ensemble : ObservedEnsemble
         Of the observations used, in their order.
+    innovation_error_variance : array (observations used,)
+        Of each observation by itself, which is what its innovation obeys; the filter's grows with correlated neighbours.
     index_position : array (observations, 3)
         Fractional indices of all observations.
     """
@@ -149,6 +151,7 @@ class AnalysisObservations:
     forecast: FloatArray
     used: BoolArray
     ensemble: ObservedEnsemble
+    innovation_error_variance: FloatArray
     index_position: FloatArray
     _localizations: tuple[SourceLocalization, ...]
     _positions: GridPositions
@@ -181,8 +184,9 @@ class AnalysisObservations:
         ensemble = ObservedEnsemble.of(
             forecast[whole], joined.values[whole], joined.error_standard_deviation[whole] ** 2
         )
+        alone = np.concatenate([one.batch.error_standard_deviation for one in observed])[whole] ** 2
         chosen = tuple(localizations[one.source] for one in observed)
-        return cls(batches, joined, forecast, whole, ensemble, np.concatenate(indices), chosen, positions)
+        return cls(batches, joined, forecast, whole, ensemble, alone, np.concatenate(indices), chosen, positions)
 
     @property
     def longitude_period(self) -> float | None:

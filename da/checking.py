@@ -16,13 +16,14 @@ from rich.table import Table
 from da.analysis_config import refuse_unknown_update_fractions
 from da.analysis_observations import GridPositions
 from da.config import Experiment
+from da.cycle import Schedule
 from da.drivers import Drivers
 from da.execution import build_forecasts, perturbation_model, schedule
 from da.filter_description import describe_filter
 from da.filter_setup import build_analysis, build_engine, filter_settings
 from da.filters.estkf import ensemble_transforms
 from da.model import ForecastModel, refuse_unknown_perturbations
-from da.observation_plan import observation_plan
+from da.observation_plan import ObservationPlan, observation_plan
 from da.observations import SourceBatch
 from da.observing import observe_density, require_density
 from da.parallel import SerialCommunicator, limit_blas_threads
@@ -62,7 +63,7 @@ class ResolvedExperiment:
         Number of analysis and output times.
     sub_domains : int
     local_observations : array (sub-domains,)
-        At the first analysis.
+        At the second analysis, whose window lies within the experiment.
     records : dict of satellite -> int
     outliers : int
         Of the calibrating satellite's scale factors.
@@ -106,7 +107,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     step_one = prepare(experiment)
     plan = schedule(experiment)
     limit_blas_threads()
-    due = observation_plan(experiment, step_one, plan).due(plan.start, after_analysis=False)
+    due = _observations_of_one_analysis(observation_plan(experiment, step_one, plan), plan)
     few, more = (_trial(experiment, model, step_one.drivers, due, members) for members in TRIAL_MEMBERS)
     local = _local_observations(experiment, model, few.mean_height, due)
     members, outputs, analyses = experiment.ensemble.members, plan.output_times.size, plan.analysis_times.size
@@ -130,6 +131,15 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
         memory_bytes=ENSEMBLE_COPIES * 8.0 * members * model.layout.state_size,
         seconds=seconds,
     )
+
+
+def _observations_of_one_analysis(observations: ObservationPlan, plan: Schedule) -> list[SourceBatch]:
+    """Return what the second analysis uses, with all that was compared with the state since the first one."""
+    first, second = plan.analysis_times[:2]
+    found = observations.due(first, after_analysis=True)
+    for output_time in plan.output_times[(plan.output_times > first) & (plan.output_times <= second)]:
+        found += observations.due(output_time, after_analysis=False)
+    return found
 
 
 @dataclass(frozen=True)

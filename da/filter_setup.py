@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from da.analysis import FilterSettings, LocalizedAnalysis
-from da.analysis_config import AnalysisSection, DistanceMetric, LocalizationSection, TrackLocalizationSection
+from da.analysis_config import (
+    AdaptiveInflationSection,
+    AnalysisSection,
+    DistanceMetric,
+    LocalizationSection,
+    TrackLocalizationSection,
+)
 from da.analysis_observations import SourceLocalization
 from da.analysis_storage import read_inflation_state
 from da.config import Experiment
 from da.distributed_analysis import AnalysisEngine, DistributedAnalysis
+from da.errors import ThermodaError
 from da.filters.coarse_nodes import CoarseNodes
 from da.filters.lestkf import Relaxation
 from da.grid_position import VerticalCoordinate
@@ -28,6 +40,8 @@ from da.observing import observe_density
 from da.parallel import Communicator, collective, from_root
 from da.parameters import ParameterSettings
 from da.perturbation_set import AdditiveInflation, PerturbationSet
+
+FloatArray = NDArray[np.float64]
 
 
 def sub_domains(experiment: Experiment, model: ForecastModel) -> SubDomains:
@@ -103,10 +117,29 @@ def filter_settings(experiment: Experiment) -> FilterSettings:
 def build_engine(experiment: Experiment, model: ForecastModel, comm: Communicator) -> AnalysisEngine:
     """Return what computes and applies the transforms."""
     section, members, layout = experiment.analysis.localization, experiment.ensemble.members, model.layout
-    if section.weight_interpolation_cells is None:
+    # Between nodes at every cell there is nothing to interpolate.
+    if section.weight_interpolation_cells in (None, 1):
         return DistributedAnalysis(comm, layout, sub_domains(experiment, model), members)
     nodes = CoarseNodes(layout.grid.shape, section.weight_interpolation_cells, layout.grid.periodic_longitude)
     return InterpolatedAnalysis(comm, layout, nodes, members)
+
+
+def _continued_inflation(path: Path, centre: FloatArray, section: AdaptiveInflationSection) -> InflationState:
+    """Return the state that an earlier run left; ThermodaError where these settings do not allow it."""
+    state = InflationState(*read_inflation_state(path, centre))
+    lowest, highest = state.mean.min(), state.mean.max()
+    if not section.lower <= lowest <= highest <= section.upper:
+        raise ThermodaError(
+            f"{path}: its inflation reaches from {lowest:g} to {highest:g}, which analysis.adaptive_inflation.lower "
+            f"({section.lower:g}) and upper ({section.upper:g}) must enclose"
+        )
+    widest = state.standard_deviation.max()
+    if not widest < sqrt(2.0) * section.lower:
+        raise ThermodaError(
+            f"{path}: its inflation has a standard deviation of {widest:g}, which must be less than sqrt(2) times "
+            f"analysis.adaptive_inflation.lower ({section.lower:g})"
+        )
+    return state
 
 
 def build_analysis(experiment: Experiment, model: ForecastModel, comm: Communicator) -> LocalizedAnalysis:
@@ -123,7 +156,7 @@ def build_analysis(experiment: Experiment, model: ForecastModel, comm: Communica
     restart = section.adaptive_inflation
     if restart is not None and restart.restart_file is not None:
         path = restart.restart_file
-        inflation = InflationState(*from_root(comm, lambda: read_inflation_state(path, engine.centre)))
+        inflation = from_root(comm, lambda: _continued_inflation(path, engine.centre, restart))
     if section.additive_inflation is not None:
         with collective(comm, "analysis.additive_inflation"):
             perturbations = PerturbationSet.open(

@@ -18,7 +18,6 @@ from da.analysis_config import DirectTrackSection
 from da.calibration import data_grid_batch
 from da.config import Experiment
 from da.direct_tracks import ComparisonWindow, DirectTrack, DirectTrackSettings, comparison_windows, direct_track
-from da.errors import ThermodaError
 from da.observations import DENSITY, LN_DENSITY, ObservationBatch, SourceBatch
 from da.preparation import StepOne
 
@@ -138,12 +137,8 @@ def observation_plan(experiment: Experiment, step_one: StepOne, schedule: Output
     Raises
     ------
     ThermodaError
-        If a direct track has no density, or bears the name of the data grid.
+        If a direct track has no density.
     """
-    if DATA_GRID in experiment.direct_tracks:
-        raise ThermodaError(
-            f"direct_tracks.{DATA_GRID}: is the name of the data grid in the results; choose another one"
-        )
 
     def data_grid(time: np.datetime64) -> ObservationBatch:
         return data_grid_batch(step_one.calibrated, step_one.grid, time, step_one.calibrating_track, step_one.error)

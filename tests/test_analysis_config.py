@@ -380,6 +380,11 @@ def test_that_two_direct_tracks_of_one_satellite_are_refused(tiny_experiment: Wr
     assert fault(path).startswith("direct_tracks.b.satellite: 'grace' is that of direct_tracks.a already")
 
 
+def test_that_a_track_is_not_called_like_the_data_grid(tiny_experiment: WriteExperiment) -> None:
+    path = tiny_experiment(satellites={"grace": GRACE}, direct_tracks={"data_grid": TRACK})
+    assert fault(path) == "direct_tracks.data_grid: is the name of the data grid; choose another one"
+
+
 def test_that_an_analysis_needs_something_to_assimilate(tiny_experiment: WriteExperiment) -> None:
     assert fault(tiny_experiment(data_grid={"assimilate": False})) == (
         "data_grid.assimilate: is false without any direct_tracks: nothing would be assimilated"

@@ -204,6 +204,16 @@ def test_that_the_check_judges_an_observation_by_its_own_error() -> None:
     assert counts == [0, 16]
 
 
+def test_that_inflation_is_learned_from_innovations_with_the_error_of_each_observation() -> None:
+    index = np.tile([2.0, 2.0, 2.0], (16, 1))
+    source = replace(INDEX, error_correlation_radius=1.0)
+    found = AnalysisObservations.assemble([_observed("a", index, 1)], {"a": source}, POSITIONS, None)
+    np.testing.assert_allclose(found.ensemble.variance, 16.0 * found.innovation_error_variance)
+    np.testing.assert_array_equal(
+        found.innovation_error_variance, _observed("a", index, 1).batch.error_standard_deviation ** 2
+    )
+
+
 def test_that_without_a_check_everything_is_used() -> None:
     observed = _with_outliers(_observed("a", _scattered(10, 1), 1), [2])
     assert AnalysisObservations.assemble([observed], {"a": INDEX}, POSITIONS, None).used.all()

@@ -194,9 +194,7 @@ def _times(records: list[CycleRecord]) -> list[np.datetime64]:
 
 def test_that_the_open_loop_makes_no_analysis() -> None:
     plan = Schedule(START, START + 2 * HOUR, 2 * HOUR, HOUR)
-    records = list(
-        run(_forecasts(LinearModel(np.eye(4))), np.ones((4, 2)), plan, None, _due(lambda time: None))
-    )
+    records = list(run(_forecasts(LinearModel(np.eye(4))), np.ones((4, 2)), plan, None, _due(lambda time: None)))
     assert _times(records) == [START, START + HOUR, START + 2 * HOUR]
     assert all(record.phase is Phase.FORECAST for record in records)
 

@@ -72,12 +72,12 @@ def test_that_the_plain_filter_is_described(tiny_experiment: WriteExperiment) ->
         (
             {"adaptive_inflation": {}, "relaxation": {"method": "rtps", "factor": 0.8}},
             "inflation",
-            "adaptive per sub-domain from 1 +- 0.6, 1 to 100; rtps 0.8",
+            "adaptive per sub-domain from 1 +- 0.6, 0.9 to 10; rtps 0.8",
         ),
         (
             {"adaptive_inflation": {"restart_file": "a/filter.nc"}},
             "inflation",
-            "adaptive per sub-domain from a/filter.nc, 1 to 100",
+            "adaptive per sub-domain from a/filter.nc, 0.9 to 10",
         ),
         (
             {"additive_inflation": {"file": "p.nc", "factor": 0.2}},

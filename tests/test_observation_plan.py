@@ -15,7 +15,6 @@ from numpy.testing import assert_array_equal
 from da.config import Experiment, read_experiment, to_datetime64
 from da.direct_tracks import DirectTrack, DirectTrackSettings, direct_track
 from da.drivers import load_drivers
-from da.errors import ThermodaError
 from da.msis import Msis
 from da.observation_plan import ObservationPlan, observation_plan
 from da.observations import ObservationBatch, SourceBatch
@@ -242,12 +241,6 @@ def test_that_errors_of_averages_are_fully_correlated_unless_told_otherwise(tiny
     plan = observation_plan(experiment, prepare(experiment), times(output_min=30, hours=1))
     batch = next(one.batch for one in plan.due(START + HOUR, after_analysis=False) if one.source == "own")
     np.testing.assert_allclose(batch.error_standard_deviation, 0.1 * batch.values, rtol=1e-14)
-
-
-def test_that_a_track_called_like_the_data_grid_is_refused(tiny_experiment: WriteExperiment) -> None:
-    experiment = experiment_of(tiny_experiment(satellites={"grace": GRACE}, direct_tracks={"data_grid": TRACK}))
-    with pytest.raises(ThermodaError, match=r"^direct_tracks\.data_grid: is the name of the data grid"):
-        observation_plan(experiment, prepare(experiment), times(output_min=30, hours=1))
 
 
 @pytest.mark.parametrize(

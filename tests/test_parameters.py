@@ -22,7 +22,9 @@ def _ensemble(seed: int, observations: int, members: int = MEMBERS) -> tuple[np.
     return parameter, hx, observed
 
 
-def _one(parameter: np.ndarray, settings: ParameterSettings, observed: ObservedEnsemble, altitude_km: np.ndarray):  # type: ignore[no-untyped-def]
+def _one(
+    parameter: np.ndarray, settings: ParameterSettings, observed: ObservedEnsemble, altitude_km: np.ndarray
+) -> tuple[np.ndarray, int]:
     found = estimate({"p": parameter}, {"p": settings}, observed, altitude_km)
     return found.after["p"], found.limited["p"]
 

@@ -39,33 +39,39 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EnsembleTransforms:
-    r"""The matrices T of some analyses, in factors: :math:`T = \alpha I + u 1^T + V^T K V`.
+    r"""The matrices T of some analyses, in factors.
+
+    .. math:: T = \alpha I + \beta 1 1^T + V^T (K V + g 1^T)
 
     Parameters
     ----------
     identity : float array (analyses,)
         :math:`\alpha`: s in the first form, zero in the second.
-    column : array (analyses, members)
-        :math:`u = w + (1-s)/N`.
+    constant : float array (analyses,)
+        :math:`\beta = (1-s)/N`.
     basis : array (analyses, k, members)
         V; k is the smaller of observations and members.
     kernel : array (analyses, k, k)
         K: -s F(Tri) in the first form, s (I + Tri)^(-1/2) in the second.
+    mean_weight : array (analyses, k)
+        g, with :math:`w = V^T g`.
     degrees_of_freedom : array (analyses,)
         For signal: trace(HK).
     """
 
     identity: FloatArray
-    column: FloatArray
+    constant: FloatArray
     basis: FloatArray
     kernel: FloatArray
+    mean_weight: FloatArray
     degrees_of_freedom: FloatArray
 
     def matrices(self) -> FloatArray:
         """Return T (analyses, members, members)."""
+        column = (self.mean_weight[:, None, :] @ self.basis)[:, 0] + self.constant[:, None]
         result = self.basis.transpose(0, 2, 1) @ (self.kernel @ self.basis)
-        result += self.column[:, :, None]
-        analyses, members = self.column.shape
+        result += column[:, :, None]
+        analyses, members = column.shape
         result.reshape(analyses, -1)[:, :: members + 1] += self.identity[:, None]
         return np.asarray(result)
 
@@ -73,34 +79,48 @@ class EnsembleTransforms:
         """Return some of the transforms."""
         return EnsembleTransforms(
             self.identity[part],
-            self.column[part],
+            self.constant[part],
             self.basis[part],
             self.kernel[part],
+            self.mean_weight[part],
             self.degrees_of_freedom[part],
         )
 
-    def apply(self, rows: FloatArray, overwrite: bool = False) -> FloatArray:
-        """Return the analysed rows (analyses, rows, members) of the forecast rows, which may be used as work space.
+    def apply(self, rows: FloatArray) -> FloatArray:
+        """Return the analysed rows (analyses, rows, members) of the forecast rows.
 
         Since the columns of T sum to one, Xa = x + (X - x) T for any x. The first member serves as x: what is
         multiplied is of the size of the spread, so that no digits are lost to a mean that may be a thousand times
-        larger. Many rows are multiplied by T, few by its factors, whichever takes fewer operations. The result has the
-        type of the rows: single precision serves a state whose own numbers are no better.
+        larger. Many rows are multiplied by T, fewer by its factors, whichever takes fewest operations. The result has
+        the type of the rows: single precision serves a state whose own numbers are no better.
         """
-        first = rows[..., :1].copy()
-        departures = np.subtract(rows, first, out=rows if overwrite else None)
+        first = rows[..., :1]
+        departures = rows - first
         members, size, count = rows.shape[-1], self.kernel.shape[-1], rows.shape[-2]
-        if members * size * (members + size) + count * members**2 < count * size * (2 * members + size):
+        from_factors = count * size * (2 * members + size)
+        from_product = size * members * (size + 2 * count)
+        from_matrix = members * (size**2 + size * members + count * members)
+        if from_matrix < min(from_factors, from_product):
             result = departures @ self.matrices().astype(rows.dtype, copy=False)
             result += first
             return np.asarray(result)
-        basis = self.basis.astype(rows.dtype, copy=False)
-        inner = (departures @ basis.transpose(0, 2, 1)) @ self.kernel.astype(rows.dtype, copy=False)
-        constant = departures @ self.column[:, :, None].astype(rows.dtype, copy=False)
-        result = inner @ basis
-        departures *= self.identity[:, None, None].astype(rows.dtype, copy=False)
-        result += departures
-        result += first + constant
+        basis, kernel, weight, identity, constant = (
+            one.astype(rows.dtype, copy=False)
+            for one in (self.basis, self.kernel, self.mean_weight[:, :, None], self.identity, self.constant)
+        )
+        inner = departures @ basis.transpose(0, 2, 1)
+        if from_product < from_factors:
+            product = kernel @ basis
+            product += weight
+            result = inner @ product
+        else:
+            result = (inner @ kernel) @ basis
+            result += inner @ weight
+        result += rows
+        if (identity != 1.0).any():
+            result += constant[:, None, None] * departures.sum(axis=-1, keepdims=True)
+            departures *= (identity - 1.0)[:, None, None]
+            result += departures
         return np.asarray(result)
 
 
@@ -129,11 +149,10 @@ def ensemble_transforms(block: FloatArray, forgetting_factor: FloatArray) -> Ens
         right_side = (basis @ projected[:, :, None])[:, :, 0]
         identity, sign = np.zeros_like(scale), scale
     found = _functions(diagonal, off_diagonal, right_side.T, gap=observations < members)
-    column = (found.solution[:, None, :] @ basis)[:, 0] + ((1.0 - scale) / members)[:, None]
     freedom = np.sum(1.0 - found.inverse_diagonal, axis=1)
     kernel = found.root
     kernel *= sign[:, None, None]
-    return EnsembleTransforms(identity, column, basis, kernel, freedom)
+    return EnsembleTransforms(identity, (1.0 - scale) / members, basis, kernel, found.solution, freedom)
 
 
 def _member_grams(block: FloatArray) -> tuple[FloatArray, FloatArray]:

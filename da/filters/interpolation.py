@@ -121,7 +121,7 @@ class _HeldTransforms:
             raise AnalysisError(int(observed_nodes[error.block]), error.cause) from error
 
     def _compute(self, nodes: IndexArray) -> None:
-        for batch in local_transforms(self._observed, _part(self._local, nodes), self._factors[nodes]):
+        for batch in local_transforms(self._observed, self._local.of_sub_domains(nodes), self._factors[nodes]):
             for start in range(0, len(batch.sub_domains), MATRICES_AT_ONCE):
                 transforms = batch.transforms[start : start + MATRICES_AT_ONCE]
                 groups = batch.sub_domains[start : start + MATRICES_AT_ONCE]
@@ -130,14 +130,6 @@ class _HeldTransforms:
                 ):
                     self._matrices[self._slot[nodes[group]]] = matrix
                     self.degrees_of_freedom[nodes[group]] = freedom
-
-
-def _part(local: LocalObservations, sub_domains: IndexArray) -> LocalObservations:
-    """Return the local observations of some sub-domains."""
-    counts = local.counts[sub_domains]
-    start = np.concatenate([[0], np.cumsum(counts)])
-    entries = np.repeat(local.start[sub_domains] - start[:-1], counts) + np.arange(start[-1])
-    return LocalObservations(start, local.index[entries], local.weight[entries])
 
 
 @dataclass(frozen=True)

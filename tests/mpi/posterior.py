@@ -11,9 +11,11 @@ import numpy as np
 from da.analysis import FilterSettings, LocalizedAnalysis
 from da.analysis_observations import SourceLocalization
 from da.cycle import MemberForecasts, Schedule, run
-from da.distributed_analysis import DistributedAnalysis
+from da.distributed_analysis import AnalysisEngine, DistributedAnalysis
+from da.filters.coarse_nodes import CoarseNodes
 from da.inflation import relax_to_prior_spread
 from da.inflation.prior import PriorInflation
+from da.interpolated_analysis import InterpolatedAnalysis
 from da.localization import Localization, Weighting, block_sub_domains
 from da.model import MemberInputs
 from da.observations import ObservationBatch, SourceBatch
@@ -43,8 +45,8 @@ def observations(time: np.datetime64, after_analysis: bool) -> list[SourceBatch]
     return [SourceBatch("points", batch)]
 
 
-def posterior(comm: Communicator) -> np.ndarray:
-    """Return the last analysis (state_size, MEMBERS), gathered on all ranks."""
+def posterior(comm: Communicator, interpolated: bool) -> np.ndarray:
+    """Return the last analysis (state_size, MEMBERS), gathered on all ranks; weights interpolated or not."""
     model = TemplateModel(TemplateSettings())
     own = share(MEMBERS, comm.size, comm.rank)
     spread = PerturbationModel({"equilibrium_temperature_k": Perturbation(80.0, 240.0)})
@@ -57,8 +59,10 @@ def posterior(comm: Communicator) -> np.ndarray:
         partial(relax_to_prior_spread, relaxation=0.3),
         parameters={"equilibrium_temperature_k": ParameterSettings(0.5, relaxation=0.9)},
     )
-    domains = block_sub_domains(model.layout.grid.shape, (3, 3, 3))
-    engine = DistributedAnalysis(comm, model.layout, domains, MEMBERS)
+    shape = model.layout.grid.shape
+    engine: AnalysisEngine = DistributedAnalysis(comm, model.layout, block_sub_domains(shape, (3, 3, 3)), MEMBERS)
+    if interpolated:
+        engine = InterpolatedAnalysis(comm, model.layout, CoarseNodes(shape, 3, periodic=True), MEMBERS)
     observe = partial(observe_density, model)
     analysis = LocalizedAnalysis(comm, model.layout, engine, MEMBERS, settings, observe)
     forecasts = MemberForecasts(comm, model, inputs, own.start)
@@ -70,8 +74,8 @@ def posterior(comm: Communicator) -> np.ndarray:
 def main() -> None:
     """Save the posterior to the file named by the first argument."""
     target = Path(sys.argv[1])
-    comm = SerialCommunicator() if sys.argv[2:] == ["serial"] else start_communicator()
-    states = posterior(comm)
+    comm = SerialCommunicator() if "serial" in sys.argv[2:] else start_communicator()
+    states = posterior(comm, "interpolated" in sys.argv[2:])
     if comm.rank == 0:
         np.save(target, states)
 

@@ -15,14 +15,15 @@ PROGRAM = str(Path(__file__).with_name("posterior.py"))
 
 
 @pytest.mark.mpi
+@pytest.mark.parametrize("weights", ["plain", "interpolated"])
 def test_that_the_posterior_is_the_same_on_one_two_and_three_ranks_and_without_mpi(
-    launch: Launch, tmp_path: Path
+    launch: Launch, tmp_path: Path, weights: str
 ) -> None:
     files = {ranks: tmp_path / f"posterior{ranks}.npy" for ranks in (1, 2, 3)}
     for ranks, file in files.items():
-        launch(ranks, PROGRAM, str(file))
+        launch(ranks, PROGRAM, str(file), weights)
     serial = tmp_path / "serial.npy"
-    launch(1, PROGRAM, str(serial), "serial")
+    launch(1, PROGRAM, str(serial), "serial", weights)
     expected = np.load(serial)
     assert expected.std(axis=1).max() > 1.0
     for file in files.values():
