@@ -118,14 +118,14 @@ def observation_positions(vertical: bool = True) -> np.ndarray:
 
 
 def observed_ensemble(correlated: bool) -> ObservedEnsemble:
-    """Return HX and innovations: white noise, or ten smooth modes of a few observation errors and a little noise."""
+    """Return HX and innovations: white noise, or ten smooth modes of many observation errors and little noise."""
     rng = np.random.default_rng(1)
     anomalies = rng.standard_normal((OBSERVATIONS, MEMBERS))
     if correlated:
         level, latitude, longitude = observation_positions().T
         phase = np.stack([level / 12.0, latitude / 9.0, 2.0 * np.pi * longitude / 72.0]).T
         waves = np.cos(phase @ rng.integers(0, 3, (3, 10)) + rng.uniform(0.0, 6.0, 10)) / np.arange(1, 11)
-        anomalies = 0.1 * anomalies + 5.0 * waves @ rng.standard_normal((10, MEMBERS))
+        anomalies = 0.1 * anomalies + 20.0 * waves @ rng.standard_normal((10, MEMBERS))
     return ObservedEnsemble.of(anomalies, rng.standard_normal(OBSERVATIONS), np.full(OBSERVATIONS, 2.0))
 
 
@@ -173,7 +173,6 @@ def prepared(name: str, ensemble: np.ndarray, observed: ObservedEnsemble) -> tup
 def measure_engine(name: str, correlated: bool, single: bool) -> dict[str, float]:
     """Return time and memory of selection and engine, in this process."""
     limit_blas_threads()
-    # In columns of this order rows are contiguous, and are born so: no other copy has existed.
     ensemble = np.random.default_rng(0).standard_normal((FIELDS * CELLS, MEMBERS))
     if single:
         ensemble = ensemble.astype(np.float32)
@@ -185,8 +184,7 @@ def measure_engine(name: str, correlated: bool, single: bool) -> dict[str, float
     run(local)
     growth = resident_mib(peak=True) - before
     found = {"growth": growth, "cpu": cpu_seconds(lambda: run(local)), "ensemble": ensemble.nbytes / 2**20}
-    if correlated:
-        found["condition"] = float(np.median(conditions(observed, local)))
+    found["condition"] = float(np.median(conditions(observed, local)))
     return found
 
 
@@ -360,8 +358,10 @@ def report_distributed(comm: Communicator, name: str, states: np.ndarray, clock:
         print(f"  {stage:<20}{cpu.max():20.2f}{cpu.sum():11.2f}{wall.max():9.2f}{100.0 * cpu.sum() / whole:12.0f} %")
     print(f"  local observations of all sub-domains by rank: {', '.join(str(one[1]) for one in gathered)}")
     print(f"  sub-domains or nodes by rank: {', '.join(str(one[3]) for one in gathered)}")
-    print(f"  peak memory by rank: {', '.join(f'{one[2]:.0f}' for one in gathered)} MiB, "
-          f"with {states.nbytes / 2**20:.0f} MiB of forecast and as much of analysis on each rank")  # fmt: skip
+    print(
+        f"  peak memory by rank: {', '.join(f'{one[2]:.0f}' for one in gathered)} MiB, "
+        f"with {states.nbytes / 2**20:.0f} MiB of forecast and as much of analysis on each rank"
+    )
 
 
 def report_engine(name: str, rate: float, copy_s: float) -> None:
@@ -378,27 +378,39 @@ def report_engine(name: str, rate: float, copy_s: float) -> None:
     flops, floor_s = products + reduction_flops(local.counts).sum(), products / rate / 1e9 + copy_s
     found = in_own_process(name)
     cpu = found["cpu"]
-    print(f"  engine alone, in place: {cpu:.2f} s CPU (goal {GOAL_S[name]:g} s), {cpu / len(centre) * 1e6:.0f} us "
-          f"per sub-domain, {flops / cpu / 1e9:.1f} GFLOP/s = {100.0 * flops / cpu / 1e9 / rate:.0f} % of products")  # fmt: skip
-    print(f"    floor {floor_s:.2f} s: {products / 1e9:.1f} GFLOP of products {products / rate / 1e9:.2f} s, "
-          f"the ensemble read and written once {copy_s:.2f} s; the engine takes {cpu / floor_s:.1f} floors")  # fmt: skip
-    print(f"    memory grows by {found['growth']:.0f} MiB with the selection = {found['growth'] / found['ensemble']:.2f}"
-          f" of the ensemble (goal {MEMORY_GOAL:g})")  # fmt: skip
+    print(f"  engine alone, in place: {cpu:.2f} s CPU (goal {GOAL_S[name]:g} s)")
+    print(
+        f"    {cpu / len(centre) * 1e6:.0f} us per transform, {flops / cpu / 1e9:.1f} GFLOP/s, "
+        f"{100.0 * flops / cpu / 1e9 / rate:.0f} % of the rate of products"
+    )
+    print(
+        f"    floor {floor_s:.2f} s, of which the engine takes {cpu / floor_s:.1f}: "
+        f"{products / 1e9:.1f} GFLOP of products {products / rate / 1e9:.2f} s, "
+        f"ensemble read and written once {copy_s:.2f} s"
+    )
+    print(
+        f"    memory grows by {found['growth']:.0f} MiB with the selection, "
+        f"{found['growth'] / found['ensemble']:.2f} of the ensemble (goal {MEMORY_GOAL:g})"
+    )
     if name == "blocks":
-        report_variants(cpu)
+        report_variants(found)
     if domains is not None:
         twin = textbook_seconds(local, int(np.median(rows)))
-        print(f"    textbook twin {twin:.2f} s CPU (da.filters.naive on {SAMPLE} sub-domains, extrapolated); "
-              f"PDAF, Fortran: {REFERENCE_S[name]:g} s (reference figure of a machine like this, not measured here)")  # fmt: skip
+        print(f"    textbook twin {twin:.2f} s CPU (da.filters.naive on {SAMPLE} sub-domains, extrapolated)")
+        print(f"    PDAF (Fortran) {REFERENCE_S[name]:g} s: reference figure of a machine like this, not measured here")
 
 
-def report_variants(cpu: float) -> None:
+def report_variants(found: dict[str, float]) -> None:
     """Print what correlated anomalies and a state in single precision change."""
     correlated, single = in_own_process("blocks", "--correlated"), in_own_process("blocks", "--single")
-    print(f"    correlated observed anomalies, median condition number {correlated['condition']:.0f}: "
-          f"{correlated['cpu']:.2f} s CPU")  # fmt: skip
-    print(f"    state in single precision: {single['cpu']:.2f} s CPU ({cpu / single['cpu']:.2f} times as fast), memory "
-          f"grows by {single['growth']:.0f} MiB, largest error {single_precision_error():.1e} standard deviations")  # fmt: skip
+    print(
+        f"    median condition number {found['condition']:.1f}; with correlated observed anomalies "
+        f"{correlated['condition']:.0f}: {correlated['cpu']:.2f} s CPU"
+    )
+    print(
+        f"    state in single precision: {single['cpu']:.2f} s CPU, memory grows by {single['growth']:.0f} MiB, "
+        f"largest error {single_precision_error():.1e} standard deviations"
+    )
 
 
 def report_machine(comm: Communicator, rate: float, copy_s: float) -> None:
@@ -407,8 +419,9 @@ def report_machine(comm: Communicator, rate: float, copy_s: float) -> None:
         line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("model name")
     ]
     print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {source_commit()}")
-    print(f"machine   {cpu[0].partition(':')[2].strip()}, {platform.system()}; on one thread matrix products "
-          f"{rate:.1f} GFLOP/s, copies {2.0 * FIELDS * CELLS * MEMBERS * 8.0 / copy_s / 1e9:.1f} GB/s")  # fmt: skip
+    copies = 2.0 * FIELDS * CELLS * MEMBERS * 8.0 / copy_s / 1e9
+    print(f"machine   {cpu[0].partition(':')[2].strip()}, {platform.system()}")
+    print(f"one thread: matrix products {rate:.1f} GFLOP/s, copies {copies:.1f} GB/s read and written")
     print("versions  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
     print(f"ranks     {comm.size}, one thread each; ensemble {FIELDS * CELLS * MEMBERS * 8 / 2**20:.0f} MiB")
 

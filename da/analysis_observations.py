@@ -141,7 +141,7 @@ class AnalysisObservations:
     ensemble : ObservedEnsemble
         Of the observations used, in their order.
     innovation_error_variance : array (observations used,)
-        Of each observation by itself, which is what its innovation obeys; the filter's grows with correlated neighbours.
+        Of each observation by itself, as its innovation obeys; the filter's grows with correlated neighbours.
     index_position : array (observations, 3)
         Fractional indices of all observations.
     """

@@ -81,8 +81,8 @@ class InterpolatedAnalysis:
             return False
         counts, fields = self.gather(own_counts), len(self._layout.fields)
         node_cost = predicted_cost(counts, np.zeros_like(counts), self._members)
-        # Per cell: a transform is interpolated from eight nodes and applied to its fields.
-        cost = self._nodes.box_cost(node_cost, 2.0 * (8.0 + fields) * self._members**2)
+        # Per cell a transform is interpolated from eight nodes and applied to its fields, at a third of the usual rate.
+        cost = self._nodes.box_cost(node_cost, 6.0 * (8.0 + fields) * self._members**2)
         shares = contiguous_shares(cost, self._comm.size)
         if imbalance(cost, self._shares) <= TOLERATED_IMBALANCE * imbalance(cost, shares):
             return False

@@ -17,18 +17,21 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 Counts = NDArray[np.integer[Any]]
 
-PRODUCT_FLOPS = 6.0
-"""Multiplications and additions per element of the small matrix products: the Gram matrix and two projections."""
+PRODUCT_FLOPS = 0.8
+"""Operations per observation, size of the smaller space and member: with large products, Gram matrix and projection."""
 
-DECOMPOSITION_FLOPS = 35.0
-"""Floating-point operations per cubed size of a symmetric eigendecomposition, in those of matrix products.
+SQUARE_FLOPS = 3200.0
+"""Operations of products, in whose time one element of the small square matrices is dealt with.
 
-About 9 are executed (Golub & Van Loan, 2013, Sec. 8.3), at a quarter of the rate of products: LAPACK's divide and
-conquer took 0.64 ms for 100 x 100 where products ran at 53 GFLOP/s.
+Reduction to tridiagonal form and the functions of what is left are bound by memory and calls: for up to a hundred
+observations they take a time that grows like the square of their number (``benchmarks/scaling.py``).
 """
 
-DOMAIN_FLOPS = 1.0e6
-"""Work per sub-domain that does not depend on its size (calls, gathering), in operations of products: some 20 us."""
+ROW_FLOPS = 4.7
+"""Operations per row and squared number of members: two of them multiply, the others read, write and shift the row."""
+
+DOMAIN_FLOPS = 0.5e6
+"""Work per sub-domain that does not depend on its size (calls, gathering), in operations of products: some 10 us."""
 
 
 def predicted_cost(
@@ -36,7 +39,8 @@ def predicted_cost(
     rows_per_domain: Counts,
     members: int,
     product_flops: float = PRODUCT_FLOPS,
-    decomposition_flops: float = DECOMPOSITION_FLOPS,
+    square_flops: float = SQUARE_FLOPS,
+    row_flops: float = ROW_FLOPS,
     domain_flops: float = DOMAIN_FLOPS,
 ) -> FloatArray:
     r"""Return the predicted cost of the analysis of each sub-domain, in operations of matrix products.
@@ -49,30 +53,29 @@ def predicted_cost(
         Number of state rows n.
     members : int
         N.
-    product_flops, decomposition_flops : float
-        c1 and c2 of the formula.
+    product_flops, square_flops, row_flops : float
+        c1, c2 and c3 of the formula.
     domain_flops : float
         c0, of every sub-domain, observed or not.
 
     Notes
     -----
-    The weights are found in the smaller of the two spaces, and applied to n rows:
+    The weights are found in the smaller of the two spaces, of size k = min(p, N), and applied to n rows:
 
-    .. math::
+    .. math:: c_0 + c_1 p k N + c_2 k^2 + c_3 n N^2
 
-        c_0 + 2 n N^2 + \begin{cases} c_1 p^2 N + c_2 p^3 & p < N \\ c_1 p N^2 + c_2 N^3 & p \ge N \end{cases}
-
-    Sub-domains without observations stay as they are and cost :math:`c_0`.
+    Sub-domains without observations stay as they are and cost :math:`c_0`. The constants were fitted at N = 100, p from
+    10 to 200, and n from 8 to 232.
 
     >>> predicted_cost(np.array([0, 50, 200]), np.array([8, 8, 8]), 100) / 1e6
-    array([ 1.   ,  7.035, 48.16 ])
+    array([ 0.5  ,  9.076, 34.476])
     """
     if members < 2:
         raise ValueError(f"an ensemble has two members at least, not {members}")
     observed, rows = np.asarray(local_counts, dtype=np.float64), np.asarray(rows_per_domain, dtype=np.float64)
     smaller = np.minimum(observed, members)
-    weights = product_flops * observed * smaller * members + decomposition_flops * smaller**3
-    apply = np.where(observed > 0.0, 2.0 * rows * members**2, 0.0)
+    weights = product_flops * observed * smaller * members + square_flops * smaller**2
+    apply = np.where(observed > 0.0, row_flops * rows * members**2, 0.0)
     return np.asarray(domain_flops + weights + apply)
 
 

@@ -36,6 +36,9 @@ from da.filters.tridiagonal import TridiagonalFunctions, functions_of, largest_e
 
 FloatArray = NDArray[np.float64]
 
+CONDITION_STEP = 64.0
+"""Condition numbers are rounded up to a power of this: fuller groups save more than additional terms cost."""
+
 
 @dataclass(frozen=True)
 class EnsembleTransforms:
@@ -169,22 +172,23 @@ def _member_grams(block: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _functions(
     diagonal: FloatArray, off_diagonal: FloatArray, right_side: FloatArray, gap: bool
 ) -> TridiagonalFunctions:
-    """Evaluate in groups of like condition number, rounded up to a power of four; what is not finite stays so.
+    """Evaluate in groups of like condition number, rounded up to a power; what is not finite stays so.
 
     A result thus depends on its own matrix alone, not on the company in which it was computed.
     """
     bound = 1.0 + largest_eigenvalue_bound(diagonal, off_diagonal)
-    exponent = np.ceil(np.log(np.maximum(bound, 4.0)) / np.log(4.0))
+    exponent = np.ceil(np.log(np.maximum(bound, CONDITION_STEP)) / np.log(CONDITION_STEP))
     levels = np.unique(exponent[np.isfinite(exponent)])
     if levels.size == 1 and np.isfinite(exponent).all():
-        return functions_of(diagonal, off_diagonal, right_side, float(4.0 ** levels[0]), gap)
+        return functions_of(diagonal, off_diagonal, right_side, float(CONDITION_STEP ** levels[0]), gap)
     size, matrices = diagonal.shape
     whole = TridiagonalFunctions(
         np.full((matrices, size), np.nan), np.full((matrices, size), np.nan), np.full((matrices, size, size), np.nan)
     )
     for level in levels:
         part = np.flatnonzero(exponent == level)
-        found = functions_of(diagonal[:, part], off_diagonal[:, part], right_side[:, part], float(4.0**level), gap)
+        condition = float(CONDITION_STEP**level)
+        found = functions_of(diagonal[:, part], off_diagonal[:, part], right_side[:, part], condition, gap)
         for name in ("solution", "inverse_diagonal", "root"):
             getattr(whole, name)[part] = getattr(found, name)
     return whole

@@ -245,24 +245,27 @@ def analyse_sub_domains(
     for batch in local_transforms(observed, local, forgetting_factor):
         for transforms, numbers in _applications(batch, domain_rows, observed.members):
             freedom[numbers] = transforms.degrees_of_freedom
-            rows = _stacked_rows([domain_rows[number] for number in numbers])
-            forecast = ensemble[rows] if isinstance(rows, slice) else ensemble.take(rows, axis=0)
-            stacked = transforms.apply(forecast.reshape(len(numbers), -1, observed.members))
-            # A forecast that is not finite spoils its whole row, so that one member tells.
-            finite = np.isfinite(stacked[:, :, 0].sum(axis=1))
-            if not finite.all():
-                raise AnalysisError(int(numbers[np.argmin(finite)]), "the analysis is not finite")
-            analysis = stacked.reshape(-1, observed.members)
-            if relaxation is not None:
-                analysis = relaxation(forecast, analysis)
-            if update_fraction is not None:
-                analysis = forecast + update_fraction[rows, None] * (analysis - forecast)
-            out[rows] = analysis
+            for rows in _row_pieces([domain_rows[number] for number in numbers]):
+                forecast = ensemble[rows] if isinstance(rows, slice) else ensemble.take(rows, axis=0)
+                stacked = transforms.apply(forecast.reshape(len(numbers), -1, observed.members))
+                # A forecast that is not finite spoils its whole row, so that one member tells.
+                finite = np.isfinite(stacked[:, :, 0].sum(axis=1))
+                if not finite.all():
+                    raise AnalysisError(int(numbers[np.argmin(finite)]), "the analysis is not finite")
+                analysis = stacked.reshape(-1, observed.members)
+                if relaxation is not None:
+                    analysis = relaxation(forecast, analysis)
+                if update_fraction is not None:
+                    analysis = forecast + update_fraction[rows, None] * (analysis - forecast)
+                out[rows] = analysis
     return LocalAnalysis(out, freedom)
 
 
 STACKED_ELEMENTS = 45_000
 """Numbers of the state that are transformed at a time: what a processor's inner cache holds."""
+
+MOST_ROWS = 16_384
+"""Rows of one sub-domain that are copied at a time."""
 
 
 def _applications(
@@ -289,7 +292,14 @@ def _size(rows: IndexArray | slice) -> int:
     return rows.stop - rows.start if isinstance(rows, slice) else rows.size
 
 
-def _stacked_rows(rows: list[IndexArray | slice]) -> IndexArray | slice:
-    if len(rows) == 1:
-        return rows[0]
-    return np.concatenate([np.arange(one.start, one.stop) if isinstance(one, slice) else one for one in rows])
+def _row_pieces(rows: list[IndexArray | slice]) -> Iterator[IndexArray | slice]:
+    """Yield the rows of several small sub-domains together, or those of a large one in pieces."""
+    if len(rows) > 1:
+        yield np.concatenate([np.arange(one.start, one.stop) if isinstance(one, slice) else one for one in rows])
+        return
+    whole = rows[0]
+    for start in range(0, _size(whole), MOST_ROWS):
+        if isinstance(whole, slice):
+            yield slice(whole.start + start, min(whole.start + start + MOST_ROWS, whole.stop))
+        else:
+            yield whole[start : start + MOST_ROWS]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from da.filters import lestkf
 from da.filters.estkf import analyse
 from da.filters.lestkf import AnalysisError, ObservedEnsemble, analyse_sub_domains
 from da.inflation import relax_to_prior_spread
@@ -138,3 +139,20 @@ def test_that_rows_of_no_domain_are_kept_bit_for_bit(problem: dict[str, Any]) ->
     problem["domains"], problem["centre"] = problem["domains"][1:], problem["centre"][1:]
     analysis = _analyse(problem, EVERYWHERE, out=np.full_like(problem["rows"], np.nan))
     np.testing.assert_array_equal(analysis[:ROWS_PER_DOMAIN], problem["rows"][:ROWS_PER_DOMAIN])
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_that_a_large_sub_domain_is_analysed_in_pieces_with_the_same_result(
+    problem: dict[str, Any], scattered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(problem["rows"])
+    whole = problem | {
+        "domains": [np.random.default_rng(3).permutation(size) if scattered else slice(0, size)],
+        "centre": problem["centre"][:1],
+    }
+    relaxation = partial(relax_to_prior_spread, relaxation=0.4)
+    expected = _analyse(whole, EVERYWHERE, relaxation=relaxation, update_fraction=np.linspace(0.0, 1.0, size))
+    monkeypatch.setattr(lestkf, "MOST_ROWS", 7)
+    actual = _analyse(whole, EVERYWHERE, relaxation=relaxation, update_fraction=np.linspace(0.0, 1.0, size))
+    # Pieces may be multiplied by the factors of the transform where the whole was multiplied by their product.
+    np.testing.assert_allclose(actual, expected, rtol=1e-13)
