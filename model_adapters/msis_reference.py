@@ -12,6 +12,7 @@ operator by the ratio of total to modelled mass.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,18 @@ FINEST_LATITUDE_STEP_DEG = 10.0
 LONGITUDES = 16
 """Its zonal harmonics end at 3 (terdiurnal), and what is not linear in them falls off fast: sixteen longitudes,
 trigonometric in between, were good to 1e-4 in ln T and 3e-3 in ln(w/w_N2) on 5 April 2010."""
+
+
+class OffsetNodes(Protocol):
+    """Pairs of offsets at which NRLMSIS is evaluated, and how members in between follow from them."""
+
+    def offsets(self) -> list[tuple[float, float]]:
+        """Return the nodes (F10.7 [sfu], Kp)."""
+        ...
+
+    def weights(self, f107_offset_sfu: FloatArray, kp_offset: FloatArray) -> FloatArray:
+        """Return the weights (nodes, members) of the nodes, which sum to one."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ class MsisReference:
         p0 [Pa].
     version, activity
         Of NRLMSIS.
-    nodes : DriverNodes
+    nodes : OffsetNodes
     """
 
     def __init__(
@@ -131,7 +144,7 @@ class MsisReference:
         reference_pressure: float,
         version: MsisVersion,
         activity: GeomagneticActivity,
-        nodes: DriverNodes,
+        nodes: OffsetNodes,
     ) -> None:
         self._grid = grid
         self._version, self._activity, self._nodes = version, activity, nodes

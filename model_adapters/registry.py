@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from da.errors import ThermodaError
 from da.model import ForecastModel
 from model_adapters import lorenz96, msis_relaxation, template
+from model_adapters.column_physics import adapter as column_physics
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Adapter:
 
 
 ADAPTERS: dict[str, Adapter] = {
+    "column_physics": Adapter(column_physics.ColumnPhysicsSettings, column_physics.ColumnPhysics),
     "lorenz96": Adapter(lorenz96.Lorenz96Settings, lorenz96.Lorenz96),
     "msis_relaxation": Adapter(msis_relaxation.MsisRelaxationSettings, msis_relaxation.MsisRelaxation),
     "template": Adapter(template.TemplateSettings, template.TemplateModel),

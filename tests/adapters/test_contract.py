@@ -44,6 +44,7 @@ class Case:
 
 
 CASES = {
+    "column_physics": Case({"resolution_deg": 15.0}, needs_drivers=True, flow=True, previous_flows=True),
     "lorenz96": Case({"variables": 12, "spin_up_steps": 200}, np.timedelta64(6, "h"), flow=True, previous_flows=True),
     # The fields of the previous step take the reference as linear in time over one forecast: they do not compose.
     "msis_relaxation": Case({"resolution_deg": 30.0}, needs_drivers=True, flow=True),

@@ -1,0 +1,1 @@
+"""Linear column physics about NRLMSIS: anomalies of temperature and composition, advanced by exact operators."""

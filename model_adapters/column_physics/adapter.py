@@ -1,0 +1,239 @@
+r"""A thermosphere with memory: linear column physics about a quiet NRLMSIS that moves with time.
+
+Temperature is that of the reference plus an anomaly tau, and so are the logarithms ln(w_i/w_N2) of O, O2 and He, with
+anomalies c_i: whatever an analysis leaves is a valid state, and comes back unchanged for zero length. Over a step
+
+.. math:: \dot\tau = A \tau + b_T \, \tau_{lb} + Q(t), \qquad \dot c = B c + b_c \, c_{lb} + C \tau,
+
+with vertical conduction and radiative cooling in A (:mod:`~model_adapters.column_physics.vertical`,
+:mod:`~model_adapters.column_physics.cooling`), diffusion of three species through N2 and each other in B, and thermal
+diffusion in C (:mod:`~model_adapters.column_physics.composition`), solved exactly with Q held
+over quarters of an hour; anomalies spread over the globe and follow local time in part meanwhile
+(:mod:`~model_adapters.column_physics.horizontal`). All operators are linearised about the global-mean column of the
+day's reference (:mod:`~model_adapters.column_physics.step_operators`). Q is Joule and auroral heating beyond that of
+the reference's quiet Kp, and each member's own EUV (:mod:`~model_adapters.column_physics.forcing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from da.constants import TIEGCM_REFERENCE_PRESSURE
+from da.hydrostatics import mid_level_height
+from da.model import PREVIOUS, THERMOSPHERE_FIELDS, MemberInputs, StateGrid, StateLayout
+from da.msis import MsisVersion
+from da.operators import mean_molar_mass
+from model_adapters.column_physics import fitted
+from model_adapters.column_physics.anomalies import FRACTIONS, anomalies_of, fields_of
+from model_adapters.column_physics.forcing import Forcing, Heating
+from model_adapters.column_physics.horizontal import HorizontalOperator
+from model_adapters.column_physics.reference import QuietReference
+from model_adapters.column_physics.step_operators import OperatorsByDay, StepOperators
+
+FloatArray = NDArray[np.float64]
+
+LEVEL_STEP = 0.5
+LEVELS = np.arange(-6.75, 7.5, LEVEL_STEP)
+"""zp of TIE-GCM's 29 mid-levels."""
+
+LONGEST_STEP_S = 3600.0
+"""After a step of at most this length NO and the reference are taken anew."""
+
+MEMBERS_AT_ONCE = 16
+"""Whole cache lines of a row of the ensemble, and temporaries that are small beside it."""
+
+
+class ColumnPhysicsSettings(BaseModel):
+    """Section ``model.settings`` of this adapter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    resolution_deg: float = Field(5.0, ge=2.5, le=15.0, description="Horizontal step of the state grid")
+    msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00' (NRLMSISE-00)")
+    quiet_kp: float = Field(1.0, ge=0.0, le=3.0, description="Kp of the reference; beyond it the model heats by itself")
+    step_s: float = Field(60.0, gt=0.0, description="Model step: how far back the fields '..._previous' lie")
+
+    @field_validator("resolution_deg")
+    @classmethod
+    def _divides_the_globe(cls, step: float) -> float:
+        if 180.0 % step or (360.0 / step) % 2:
+            raise ValueError("must divide 180")
+        return step
+
+    @field_validator("quiet_kp")
+    @classmethod
+    def _is_a_third(cls, kp: float) -> float:
+        if abs(3.0 * kp - round(3.0 * kp)) > 0.02:
+            raise ValueError("must be a whole number of thirds, as Kp is")
+        return round(3.0 * kp) / 3.0
+
+
+class ColumnPhysics:
+    """Quiet NRLMSIS plus anomalies that obey linear column physics."""
+
+    perturbable_inputs = (
+        "f107_sfu",
+        "hemispheric_power_gw",
+        "cross_tail_potential_kv",
+        "joule_ln_factor",
+        "nitric_oxide_ln_factor",
+        "lower_boundary_temperature_k",
+        "lower_boundary_height_m",
+        "atomic_oxygen_ln_ratio",
+        "helium_ln_ratio",
+    )
+    reference_pressure = TIEGCM_REFERENCE_PRESSURE
+
+    def __init__(self, settings: ColumnPhysicsSettings) -> None:
+        step = settings.resolution_deg
+        latitude = np.arange(-90.0 + 0.5 * step, 90.0, step)
+        grid = StateGrid(LEVELS, latitude, np.arange(-180.0, 180.0, step))
+        self._settings = settings
+        self.layout = StateLayout(THERMOSPHERE_FIELDS, grid)
+        self._reference = QuietReference(grid, self.reference_pressure, settings.msis_version, settings.quiet_kp)
+        self._operators = OperatorsByDay(self._reference, settings.quiet_kp)
+        self._forcing = Forcing(grid)
+        self._horizontal = HorizontalOperator(
+            latitude, grid.longitude, fitted.HORIZONTAL_DIFFUSIVITY, fitted.ROTATION_DEG_PER_H
+        )
+
+    def initial(self, time: np.datetime64, inputs: MemberInputs, rngs: Sequence[np.random.Generator]) -> FloatArray:
+        """Return members in balance with their lower boundaries, without any other anomaly.
+
+        What heating a member's inputs bring builds up in forecasts: a spin-up of two or three days.
+        """
+        members, drivers = len(rngs), inputs.required_drivers()
+        offsets = self._offsets(inputs, members)
+        physics = self._operators.day(drivers, time)
+        anomalies = physics.balance(offsets["lower_boundary_temperature_k"], _bottom_ratio(offsets))
+        tau, ratio = (np.asarray(values[:, None, None]) for values in anomalies)
+        step = np.timedelta64(round(1e9 * self._settings.step_s), "ns")
+        states = np.empty((self.layout.state_size, members))
+        for suffix, at in (("", time), (PREVIOUS, time - step)):
+            for name, values in fields_of(self._reference.at(drivers, at), tau, ratio).items():
+                self.layout.field(states, name + suffix)[:] = values
+        return states
+
+    def forecast(
+        self, states: FloatArray, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs
+    ) -> FloatArray:
+        """Return the states at ``stop``, in equal steps of an hour at most.
+
+        The previous fields lie a model step earlier, but not before the beginning of the last step, linear in time
+        over it.
+
+        Raises
+        ------
+        ValueError
+            If ``stop`` comes before ``start``.
+        """
+        if stop < start:
+            raise ValueError(f"stop {stop} comes before start {start}")
+        if stop == start:
+            return states.copy()
+        count = int(np.ceil((stop - start) / np.timedelta64(1, "s") / LONGEST_STEP_S))
+        start, length = start.astype("datetime64[ns]"), (stop - start).astype("timedelta64[ns]")
+        edges = [start + length * number // count for number in range(count + 1)]
+        source, target = states, np.empty(states.shape)
+        for first, last in zip(edges[:-1], edges[1:], strict=True):
+            self._step(source, target, first, last, inputs)
+            source = target
+        return target
+
+    def height(self, states: FloatArray, time: np.datetime64, inputs: MemberInputs) -> FloatArray:
+        """Return hydrostatic heights [m] of the mid-levels above the member's own lower boundary."""
+        offsets = self._offsets(inputs, states.shape[1])
+        bottom = self._reference.at(inputs.required_drivers(), time).bottom_height
+        latitude = self.layout.grid.latitude
+        result = np.empty((*self.layout.grid.shape, states.shape[1]))
+        for part in _parts(states.shape[1]):
+            fields = {name: self.layout.field(states, name)[..., part] for name in ("temperature", *FRACTIONS)}
+            molar_mass = mean_molar_mass(*(fields[name] for name in FRACTIONS))
+            member_bottom = bottom + offsets["lower_boundary_height_m"][part]
+            result[..., part] = mid_level_height(fields["temperature"], molar_mass, member_bottom, latitude, LEVEL_STEP)
+        return result
+
+    def _step(
+        self, source: FloatArray, target: FloatArray, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs
+    ) -> None:
+        """Write the states at ``stop`` of members that are ``source`` at ``start``; ``target`` may be ``source``."""
+        drivers, members = inputs.required_drivers(), source.shape[1]
+        offsets = self._offsets(inputs, members)
+        duration_s = float((stop - start) / np.timedelta64(1, "s"))
+        step = self._operators.step(drivers, start, duration_s)
+        middle, quiet = start + (stop - start) // 2, self._reference.quiet(drivers)
+        warming = self._warming(step, start, stop, inputs, members)
+        more_nitric_oxide = self._forcing.nitric_oxide_factor(middle, inputs, quiet, members) - 1.0
+        # NO beyond its climatology, which is in the matrix: half of it before and half after what the matrix does.
+        damping = np.exp(-0.5 * duration_s * np.multiply.outer(step.day.nitric_oxide_rate, more_nitric_oxide))
+        bottom_temperature = np.multiply.outer(step.bottom_temperature, offsets["lower_boundary_temperature_k"])
+        bottom_ratio = step.bottom_ratio @ _bottom_ratio(offsets)
+        before, after = self._reference.at(drivers, start), self._reference.at(drivers, stop)
+        share = min(self._settings.step_s / duration_s, 1.0)
+        for part in _parts(members):
+            then = {name: self.layout.field(source, name)[..., part] for name in ("temperature", *FRACTIONS)}
+            tau, ratio = anomalies_of(then, before)
+            warmed = _on_levels(step.temperature, tau * damping[:, None, None, part])
+            warmed += bottom_temperature[:, None, None, part]
+            warmed = self._spread(warmed, duration_s)
+            warmed += warming.patterns @ warming.amplitudes[:, part]
+            warmed *= damping[:, None, None, part]
+            ratio = _on_levels(step.composition, ratio)
+            ratio += bottom_ratio[:, None, None, part]
+            # tau drives c by half as it was, spread with c, and by half as it has become.
+            ratio += _on_levels(0.5 * step.coupling, tau)
+            ratio = self._spread(ratio, duration_s)
+            ratio += _on_levels(0.5 * step.coupling, warmed)
+            for name, now in fields_of(after, warmed, ratio).items():
+                previous = self.layout.field(target, name + PREVIOUS)
+                previous[..., part] = now + share * (then[name] - now)
+                self.layout.field(target, name)[..., part] = now
+
+    def _warming(
+        self, step: StepOperators, start: np.datetime64, stop: np.datetime64, inputs: MemberInputs, members: int
+    ) -> Heating:
+        """Return what is left at ``stop`` of the heating since ``start`` [K], conducted and spread meanwhile.
+
+        The heat of a part of the step spreads from its middle. Only patterns are advanced, few beside the members.
+        """
+        quiet = self._reference.quiet(inputs.required_drivers())
+        part_s = float((stop - start) / np.timedelta64(1, "s")) / step.parts
+        patterns = np.empty((*self.layout.grid.shape, 0))
+        amplitudes = []
+        for number in range(step.parts):
+            middle = start + (stop - start) * (2 * number + 1) // (2 * step.parts)
+            heating = self._forcing.heating(step.day.column, step.day.height, middle, inputs, quiet, members)
+            if number:
+                patterns = self._spread(_on_levels(step.part_temperature, patterns), part_s)
+            new = self._spread(_on_levels(step.part_heating, heating.patterns), 0.5 * part_s)
+            patterns = np.concatenate([patterns, new], axis=-1)
+            amplitudes.append(heating.amplitudes)
+        return Heating(patterns, np.concatenate(amplitudes))
+
+    def _spread(self, anomaly: FloatArray, duration_s: float) -> FloatArray:
+        return np.asarray(self._horizontal.advance(anomaly, duration_s), dtype=np.float64)
+
+    def _offsets(self, inputs: MemberInputs, members: int) -> dict[str, FloatArray]:
+        """Return the offsets of all inputs; ValueError where one has another number of members."""
+        return {name: inputs.perturbation(name, members) for name in self.perturbable_inputs}
+
+
+def _parts(members: int) -> Iterator[slice]:
+    """Yield slices of a few members."""
+    for first in range(0, members, MEMBERS_AT_ONCE):
+        yield slice(first, min(first + MEMBERS_AT_ONCE, members))
+
+
+def _on_levels(matrix: FloatArray, values: FloatArray) -> FloatArray:
+    """Return the product of a matrix with the levels of values (levels, latitudes, longitudes, ...)."""
+    return np.asarray((matrix @ values.reshape(values.shape[0], -1)).reshape(matrix.shape[0], *values.shape[1:]))
+
+
+def _bottom_ratio(offsets: Mapping[str, FloatArray]) -> FloatArray:
+    """Return offsets of ln(w/w_N2) at the lower boundary (3, members)."""
+    oxygen, helium = offsets["atomic_oxygen_ln_ratio"], offsets["helium_ln_ratio"]
+    return np.stack([oxygen, np.zeros_like(oxygen), helium])
