@@ -6,13 +6,13 @@ response of NRLMSIS 2.1 to F10.7; ``benchmarks/free_run.py`` prints what the mod
 
 from __future__ import annotations
 
-JOULE_FACTOR = 1.3
+JOULE_FACTOR = 1.15
 """Of the Joule power that the drivers give by :func:`model_adapters.column_physics.heating.joule_power_gw`."""
 
 EUV_FACTOR = 1.0
 """Of the response to F10.7."""
 
-EXPANSION_RATE = 1.0 / (32.0 * 3600.0)
+EXPANSION_RATE = 1.0 / (40.0 * 3600.0)
 """Loss of temperature anomalies [s-1] to upwelling, circulation and mixing between columns, on all levels."""
 
 HORIZONTAL_DIFFUSIVITY = 8.0e8
