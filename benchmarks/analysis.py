@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 
 from da import distributed_analysis, interpolated_analysis
+from da.analysis_engine import AnalysisEngine, AnalysisSettings
 from da.calibration import DataGrid
-from da.distributed_analysis import AnalysisEngine, AnalysisSettings, DistributedAnalysis
+from da.distributed_analysis import DistributedAnalysis
 from da.filters import interpolation, lestkf, naive
 from da.filters.coarse_nodes import CoarseNodes
 from da.filters.interpolation import BoxRows

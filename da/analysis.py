@@ -1,21 +1,22 @@
 """One analysis of a distributed ensemble: observe, localize, transform, constrain.
 
 Members arrive spread over the ranks. Their observed counterparts HX are gathered on all ranks (small); the state is
-transposed so that each rank holds all members of its sub-domains (:mod:`da.distributed_analysis`).
+transposed so that each rank holds all members of its sub-domains (:mod:`da.analysis_engine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from da.analysis_engine import AnalysisEngine, AnalysisSettings
 from da.analysis_observations import AnalysisObservations, GridPositions, ObservedBatch, SourceLocalization
 from da.constraints import constrain
-from da.distributed_analysis import AnalysisEngine, AnalysisSettings
 from da.errors import ThermodaError
 from da.filter_record import FilterRecord, filter_record
 from da.filters.lestkf import AnalysisError, Relaxation, analyse_sub_domains
@@ -188,7 +189,7 @@ class LocalizedAnalysis:
         self,
         comm: Communicator,
         layout: StateLayout,
-        engine: AnalysisEngine,
+        engine: AnalysisEngine[Any],
         members: int,
         settings: FilterSettings,
         observe: Observe,

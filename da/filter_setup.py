@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,11 @@ from da.analysis_config import (
     LocalizationSection,
     TrackLocalizationSection,
 )
+from da.analysis_engine import AnalysisEngine
 from da.analysis_observations import SourceLocalization
 from da.analysis_storage import read_inflation_state
 from da.config import Experiment
-from da.distributed_analysis import AnalysisEngine, DistributedAnalysis
+from da.distributed_analysis import DistributedAnalysis
 from da.errors import ThermodaError
 from da.filters.coarse_nodes import CoarseNodes
 from da.filters.lestkf import Relaxation
@@ -114,7 +116,7 @@ def filter_settings(experiment: Experiment) -> FilterSettings:
     )
 
 
-def build_engine(experiment: Experiment, model: ForecastModel, comm: Communicator) -> AnalysisEngine:
+def build_engine(experiment: Experiment, model: ForecastModel, comm: Communicator) -> AnalysisEngine[Any]:
     """Return what computes and applies the transforms."""
     section, members, layout = experiment.analysis.localization, experiment.ensemble.members, model.layout
     # Between nodes at every cell there is nothing to interpolate.

@@ -23,21 +23,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.hydrostatics import mid_level_height
-from da.model import PREVIOUS, THERMOSPHERE_FIELDS, MemberInputs, StateGrid, StateLayout
+from da.model import PREVIOUS, MemberInputs
 from da.msis import GeomagneticActivity, MsisVersion
 from da.operators import mean_molar_mass
 from model_adapters.msis_reference import SPECIES, DriverNodes, MsisReference, member_kp_offset
+from model_adapters.tiegcm_grid import LEVEL_STEP, LEVELS, ResolutionDeg, thermosphere_layout
 
 FloatArray = NDArray[np.float64]
 Variables = dict[str, FloatArray]
-
-LEVEL_STEP = 0.5
-LEVELS = np.arange(-6.75, 7.5, LEVEL_STEP)
-"""zp of TIE-GCM's 29 mid-levels."""
 
 LOWER_BOUNDARY_FADING = 2.0
 """Scale heights over which an offset of the lower-boundary temperature fades."""
@@ -51,7 +48,7 @@ class MsisRelaxationSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    resolution_deg: float = Field(5.0, ge=2.5, le=30.0, description="Horizontal step of the state grid")
+    resolution_deg: ResolutionDeg = Field(5.0, le=30.0)
     msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00' (NRLMSISE-00)")
     geomagnetic_activity: GeomagneticActivity = Field(GeomagneticActivity.STORM, description="ap history, or daily Ap")
     decay_time_bottom_h: float = Field(48.0, gt=0.0, description="tau at the lowest level")
@@ -59,13 +56,6 @@ class MsisRelaxationSettings(BaseModel):
     step_s: float = Field(60.0, gt=0.0, description="Model step: how far back the fields '..._previous' lie")
     f107_node_sfu: float = Field(16.0, gt=0.0, description="F10.7 offsets between which NRLMSIS is interpolated")
     kp_node: float = Field(1.5, gt=0.0, le=3.0, description="Kp offsets between which NRLMSIS is interpolated")
-
-    @field_validator("resolution_deg")
-    @classmethod
-    def _divides_the_globe(cls, step: float) -> float:
-        if 180.0 % step or (360.0 / step) % 2:
-            raise ValueError("must divide 180")
-        return step
 
 
 class MsisRelaxation:
@@ -83,10 +73,8 @@ class MsisRelaxation:
     reference_pressure = TIEGCM_REFERENCE_PRESSURE
 
     def __init__(self, settings: MsisRelaxationSettings) -> None:
-        step = settings.resolution_deg
-        latitude = np.arange(-90.0 + 0.5 * step, 90.0, step)
         self._settings = settings
-        self.layout = StateLayout(THERMOSPHERE_FIELDS, StateGrid(LEVELS, latitude, np.arange(-180.0, 180.0, step)))
+        self.layout = thermosphere_layout(settings.resolution_deg)
         nodes = DriverNodes(settings.f107_node_sfu, settings.kp_node)
         self._reference = MsisReference(
             self.layout.grid, self.reference_pressure, settings.msis_version, settings.geomagnetic_activity, nodes

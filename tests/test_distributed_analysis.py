@@ -14,8 +14,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import da.distributed_analysis
 from da.analysis import AnalysisResult, FilterSettings, LocalizedAnalysis
+from da.analysis_engine import AnalysisSettings, state_rows
 from da.analysis_observations import ObservedBatch, SourceLocalization
-from da.distributed_analysis import AnalysisSettings, DistributedAnalysis, state_rows
+from da.distributed_analysis import DistributedAnalysis
 from da.errors import ThermodaError
 from da.filters import naive
 from da.filters.lestkf import ObservedEnsemble
@@ -90,13 +91,16 @@ def on_ranks(size: int, work: Callable[[Communicator], T]) -> list[T | Exception
     meeting = Meeting(size)
 
     def one(rank: int) -> T | Exception:
+        ended = False
         try:
-            return work(ThreadCommunicator(meeting, rank))
+            result: T | Exception = work(ThreadCommunicator(meeting, rank))
+            ended = True
         except ThermodaError as error:
-            return error
-        except BaseException:
-            meeting.barrier.abort()
-            raise
+            result, ended = error, True
+        finally:
+            if not ended:
+                meeting.barrier.abort()
+        return result
 
     with ThreadPoolExecutor(size) as pool:
         return list(pool.map(one, range(size)))

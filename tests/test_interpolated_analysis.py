@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from da import interpolated_analysis
-from da.distributed_analysis import AnalysisSettings, DistributedAnalysis, state_rows
+from da.analysis_engine import AnalysisSettings, state_rows
+from da.distributed_analysis import DistributedAnalysis
 from da.errors import ThermodaError
 from da.filters.coarse_nodes import CoarseNodes
 from da.filters.lestkf import ObservedEnsemble

@@ -20,7 +20,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from da.filters.coarse_nodes import Box, CoarseNodes
-from da.filters.lestkf import AnalysisError, ObservedEnsemble, Relaxation, local_transforms
+from da.filters.lestkf import (
+    AnalysisError,
+    LocalAnalysis,
+    ObservedEnsemble,
+    Relaxation,
+    analysis_target,
+    local_transforms,
+    relaxed,
+)
 from da.localization import LocalObservations
 
 FloatArray = NDArray[np.float64]
@@ -160,26 +168,8 @@ class _Application:
             self._finish(table[cells][real[cells]], forecast[real[cells]], analysis[real[cells]])
 
     def _finish(self, rows: IndexArray, forecast: FloatArray, analysis: FloatArray) -> None:
-        if self.relaxation is not None:
-            analysis = self.relaxation(forecast, analysis)
-        if self.update_fraction is not None:
-            analysis = forecast + self.update_fraction[rows, None] * (analysis - forecast)
-        self.out[rows] = analysis
-
-
-@dataclass(frozen=True)
-class InterpolatedAnalysis:
-    """What :func:`analyse_interpolated` returns.
-
-    Parameters
-    ----------
-    ensemble : array (rows, members)
-    degrees_of_freedom : array (nodes,)
-        For signal, of the local analysis of each node of the share; zero without observations.
-    """
-
-    ensemble: FloatArray
-    degrees_of_freedom: FloatArray
+        fraction = None if self.update_fraction is None else self.update_fraction[rows]
+        self.out[rows] = relaxed(forecast, analysis, self.relaxation, fraction)
 
 
 def analyse_interpolated(
@@ -193,7 +183,7 @@ def analyse_interpolated(
     relaxation: Relaxation | None = None,
     update_fraction: FloatArray | None = None,
     out: FloatArray | None = None,
-) -> InterpolatedAnalysis:
+) -> LocalAnalysis:
     """Return the analysis of the cells of some boxes, by weights interpolated from the nodes around them.
 
     Parameters
@@ -243,10 +233,7 @@ def analyse_interpolated(
         )
     if not (np.diff(boxes) > 0).all():
         raise ValueError("boxes must increase")
-    if out is None:
-        out = ensemble.copy()
-    elif out is not ensemble:
-        out[...] = ensemble
+    out = analysis_target(ensemble, out)
     bands = [
         part for part in np.split(np.arange(len(boxes)), np.flatnonzero(np.diff(nodes.band(boxes))) + 1) if part.size
     ]
@@ -264,4 +251,4 @@ def analyse_interpolated(
             identity = held.identity[corners[number]]
             if not identity.all():
                 application.transform(nodes.box(int(boxes[number])), box_rows[number], held[corners[number]], identity)
-    return InterpolatedAnalysis(out, held.degrees_of_freedom)
+    return LocalAnalysis(out, held.degrees_of_freedom)

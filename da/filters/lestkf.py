@@ -184,17 +184,37 @@ def _refuse_infinite(transforms: EnsembleTransforms, sub_domains: IndexArray) ->
 
 @dataclass(frozen=True)
 class LocalAnalysis:
-    """What :func:`analyse_sub_domains` returns.
+    """What a local analysis returns, with a transform per sub-domain or with interpolated ones.
 
     Parameters
     ----------
     ensemble : array (rows, members)
-    degrees_of_freedom : array (sub-domains,)
-        For signal, of each local analysis; zero without observations.
+    degrees_of_freedom : array (sub-domains,) or (nodes,)
+        For signal, of each transform; zero without observations.
     """
 
     ensemble: FloatArray
     degrees_of_freedom: FloatArray
+
+
+def analysis_target(ensemble: FloatArray, out: FloatArray | None) -> FloatArray:
+    """Return the array (rows, members) to write an analysis to, holding the forecast: ``out``, or a copy."""
+    if out is None:
+        return ensemble.copy()
+    if out is not ensemble:
+        out[...] = ensemble
+    return out
+
+
+def relaxed(
+    forecast: FloatArray, analysis: FloatArray, relaxation: Relaxation | None, update_fraction: FloatArray | None
+) -> FloatArray:
+    """Return analysed rows (rows, members) after relaxation, and with the fraction (rows,) of their increment."""
+    if relaxation is not None:
+        analysis = relaxation(forecast, analysis)
+    if update_fraction is not None:
+        analysis = forecast + update_fraction[:, None] * (analysis - forecast)
+    return analysis
 
 
 def analyse_sub_domains(
@@ -237,10 +257,7 @@ def analyse_sub_domains(
     -----
     Sub-domains without local observations, and rows of no sub-domain, keep their members bit for bit.
     """
-    if out is None:
-        out = ensemble.copy()
-    elif out is not ensemble:
-        out[...] = ensemble
+    out = analysis_target(ensemble, out)
     freedom = np.zeros(len(domain_rows))
     for batch in local_transforms(observed, local, forgetting_factor):
         for transforms, numbers in _applications(batch, domain_rows, observed.members):
@@ -252,12 +269,8 @@ def analyse_sub_domains(
                 finite = np.isfinite(stacked[:, :, 0].sum(axis=1))
                 if not finite.all():
                     raise AnalysisError(int(numbers[np.argmin(finite)]), "the analysis is not finite")
-                analysis = stacked.reshape(-1, observed.members)
-                if relaxation is not None:
-                    analysis = relaxation(forecast, analysis)
-                if update_fraction is not None:
-                    analysis = forecast + update_fraction[rows, None] * (analysis - forecast)
-                out[rows] = analysis
+                fraction = None if update_fraction is None else update_fraction[rows]
+                out[rows] = relaxed(forecast, stacked.reshape(-1, observed.members), relaxation, fraction)
     return LocalAnalysis(out, freedom)
 
 

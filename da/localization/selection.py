@@ -99,13 +99,6 @@ class LocalObservations:
         """Number of local observations per sub-domain."""
         return np.diff(self.start)
 
-    def between(self, first: int, stop: int) -> LocalObservations:
-        """Return the local observations of the sub-domains from ``first`` up to, but without, ``stop``."""
-        entries = slice(self.start[first], self.start[stop])
-        return LocalObservations(
-            self.start[first : stop + 1] - self.start[first], self.index[entries], self.weight[entries]
-        )
-
     def of_sub_domains(self, sub_domains: IndexArray) -> LocalObservations:
         """Return the local observations of some sub-domains, in the given order."""
         counts = self.counts[sub_domains]

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.hydrostatics import mid_level_height
-from da.model import PREVIOUS, THERMOSPHERE_FIELDS, MemberInputs, StateGrid, StateLayout
+from da.model import PREVIOUS, MemberInputs
 from da.msis import MsisVersion
 from da.operators import mean_molar_mass
 from model_adapters.column_physics import fitted
@@ -33,12 +33,9 @@ from model_adapters.column_physics.forcing import Forcing, Heating
 from model_adapters.column_physics.horizontal import HorizontalOperator
 from model_adapters.column_physics.reference import QuietReference
 from model_adapters.column_physics.step_operators import OperatorsByDay, StepOperators
+from model_adapters.tiegcm_grid import LEVEL_STEP, ResolutionDeg, thermosphere_layout
 
 FloatArray = NDArray[np.float64]
-
-LEVEL_STEP = 0.5
-LEVELS = np.arange(-6.75, 7.5, LEVEL_STEP)
-"""zp of TIE-GCM's 29 mid-levels."""
 
 LONGEST_STEP_S = 3600.0
 """After a step of at most this length NO and the reference are taken anew."""
@@ -52,17 +49,10 @@ class ColumnPhysicsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    resolution_deg: float = Field(5.0, ge=2.5, le=15.0, description="Horizontal step of the state grid")
+    resolution_deg: ResolutionDeg = Field(5.0, le=15.0)
     msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00' (NRLMSISE-00)")
     quiet_kp: float = Field(1.0, ge=0.0, le=3.0, description="Kp of the reference; beyond it the model heats by itself")
     step_s: float = Field(60.0, gt=0.0, description="Model step: how far back the fields '..._previous' lie")
-
-    @field_validator("resolution_deg")
-    @classmethod
-    def _divides_the_globe(cls, step: float) -> float:
-        if 180.0 % step or (360.0 / step) % 2:
-            raise ValueError("must divide 180")
-        return step
 
     @field_validator("quiet_kp")
     @classmethod
@@ -89,16 +79,14 @@ class ColumnPhysics:
     reference_pressure = TIEGCM_REFERENCE_PRESSURE
 
     def __init__(self, settings: ColumnPhysicsSettings) -> None:
-        step = settings.resolution_deg
-        latitude = np.arange(-90.0 + 0.5 * step, 90.0, step)
-        grid = StateGrid(LEVELS, latitude, np.arange(-180.0, 180.0, step))
         self._settings = settings
-        self.layout = StateLayout(THERMOSPHERE_FIELDS, grid)
+        self.layout = thermosphere_layout(settings.resolution_deg)
+        grid = self.layout.grid
         self._reference = QuietReference(grid, self.reference_pressure, settings.msis_version, settings.quiet_kp)
         self._operators = OperatorsByDay(self._reference, settings.quiet_kp)
         self._forcing = Forcing(grid)
         self._horizontal = HorizontalOperator(
-            latitude, grid.longitude, fitted.HORIZONTAL_DIFFUSIVITY, fitted.ROTATION_DEG_PER_H
+            grid.latitude, grid.longitude, fitted.HORIZONTAL_DIFFUSIVITY, fitted.ROTATION_DEG_PER_H
         )
 
     def initial(self, time: np.datetime64, inputs: MemberInputs, rngs: Sequence[np.random.Generator]) -> FloatArray:

@@ -11,7 +11,8 @@ from da.hydrostatics import effective_radius, geopotential_height
 from da.model import PREVIOUS, MemberInputs
 from da.msis import Msis
 from da.operators import DensityOperator
-from model_adapters.msis_relaxation import LEVELS, MsisRelaxation, MsisRelaxationSettings
+from model_adapters.msis_relaxation import MsisRelaxation, MsisRelaxationSettings
+from model_adapters.tiegcm_grid import LEVELS
 
 QUIET = np.datetime64("2010-04-03T12:00", "ns")
 STORM = np.datetime64("2010-04-05T12:00", "ns")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from da.filters.coarse_nodes import CoarseNodes, contiguous_shares
-from da.filters.interpolation import BoxRows, InterpolatedAnalysis, analyse_interpolated, interpolated
+from da.filters.interpolation import BoxRows, analyse_interpolated, interpolated
 from da.filters.lestkf import AnalysisError, LocalAnalysis, ObservedEnsemble, analyse_sub_domains, local_transforms
 from da.inflation import relax_to_prior_spread
 from da.localization import IndexMetric, Localization, LocalObservations, Weighting, select_local_observations
@@ -43,7 +43,7 @@ class Problem:
         metric = IndexMetric(float(SHAPE[2]) if self.periodic else None)
         return select_local_observations(centre, self.position, localization, metric)
 
-    def interpolate(self, step: int, boxes: np.ndarray | None = None, **settings: Any) -> InterpolatedAnalysis:
+    def interpolate(self, step: int, boxes: np.ndarray | None = None, **settings: Any) -> LocalAnalysis:
         """Return the analysis with interpolated weights."""
         nodes = CoarseNodes(SHAPE, step, self.periodic)
         boxes = np.arange(nodes.boxes) if boxes is None else boxes

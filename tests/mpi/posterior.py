@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from da.analysis import FilterSettings, LocalizedAnalysis
+from da.analysis_engine import AnalysisEngine
 from da.analysis_observations import SourceLocalization
 from da.cycle import MemberForecasts, Schedule, run
-from da.distributed_analysis import AnalysisEngine, DistributedAnalysis
+from da.distributed_analysis import DistributedAnalysis
 from da.filters.coarse_nodes import CoarseNodes
 from da.inflation import relax_to_prior_spread
 from da.inflation.prior import PriorInflation
@@ -60,7 +62,7 @@ def posterior(comm: Communicator, interpolated: bool) -> np.ndarray:
         parameters={"equilibrium_temperature_k": ParameterSettings(0.5, relaxation=0.9)},
     )
     shape = model.layout.grid.shape
-    engine: AnalysisEngine = DistributedAnalysis(comm, model.layout, block_sub_domains(shape, (3, 3, 3)), MEMBERS)
+    engine: AnalysisEngine[Any] = DistributedAnalysis(comm, model.layout, block_sub_domains(shape, (3, 3, 3)), MEMBERS)
     if interpolated:
         engine = InterpolatedAnalysis(comm, model.layout, CoarseNodes(shape, 3, periodic=True), MEMBERS)
     observe = partial(observe_density, model)

@@ -11,9 +11,10 @@ from da.model import PREVIOUS, MemberInputs
 from da.observations import ObservationBatch
 from da.observing import observe_density
 from model_adapters.column_physics import fitted
-from model_adapters.column_physics.adapter import LEVELS, ColumnPhysics, ColumnPhysicsSettings
+from model_adapters.column_physics.adapter import ColumnPhysics, ColumnPhysicsSettings
 from model_adapters.column_physics.anomalies import FRACTIONS, anomalies_of, fields_of
 from model_adapters.column_physics.composition import mass_anomaly_matrix
+from model_adapters.tiegcm_grid import LEVELS
 
 FIELDS = ("temperature", *FRACTIONS)
 QUIET = np.datetime64("2010-04-03T12:00", "ns")
