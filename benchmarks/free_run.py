@@ -50,7 +50,7 @@ from da.msis import Msis
 from da.parallel import limit_blas_threads
 from da.perturbations import Perturbation, PerturbationModel
 from da.tracks import read_tracks
-from da.twin.orbit import CircularOrbit
+from da.twin.orbit import AnalyticOrbit
 from model_adapters.column_physics import fitted
 from model_adapters.column_physics.adapter import ColumnPhysics
 
@@ -112,7 +112,7 @@ def print_orbits(run: FreeRun, quiet: FreeRun, onset: np.datetime64, end: np.dat
     time = np.arange(run.time[0], run.time[-1], np.timedelta64(60, "s"))
     midnight = onset.astype("datetime64[D]").astype("datetime64[ns]")
     for name, (altitude, inclination, ascension) in ORBITS.items():
-        orbit = CircularOrbit(altitude, inclination, ascension, 0.0, midnight)
+        orbit = AnalyticOrbit(altitude, inclination, ascension, 0.0, midnight)
         position = orbit.positions(time)
         density = {}
         for kind, one in (("storm", run), ("quiet", quiet)):

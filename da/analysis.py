@@ -104,8 +104,8 @@ class AnalysisDiagnostics:
     inflation: InflationState | None = None
     parameters: EstimatedParameters | None = None
 
-    def filter_record(self) -> FilterRecord:
-        """Return what is written of it besides the observations."""
+    def filter_record(self, members_replaced: int = 0) -> FilterRecord:
+        """Return what is written of it besides the observations; see :class:`FilterRecord` for the argument."""
         state, estimated = self.inflation, self.parameters
         return filter_record(
             self.time,
@@ -122,6 +122,7 @@ class AnalysisDiagnostics:
             parameters=None
             if estimated is None
             else {name: (estimated.before[name], after) for name, after in estimated.after.items()},
+            members_replaced=members_replaced,
         )
 
 

@@ -237,6 +237,7 @@ class FilterFile(_AnalysisFile):
             "forgetting_factor_mean": forgetting.mean,
             "forgetting_factor_maximum": forgetting.maximum,
             "unobserved_sub_domains": record.unobserved_sub_domains,
+            "members_replaced": record.members_replaced,
             "local_observations": record.local_observations,
             "degrees_of_freedom": record.degrees_of_freedom,
             "forgetting_factor": record.forgetting_factor,
@@ -282,9 +283,11 @@ class FilterFile(_AnalysisFile):
             self._create(name, "f8", ("sub_domain",), (domains,), units="1", long_name=long_name)[:] = centre
         for name, long_name in {**self.SCALARS, **self.INNOVATIONS}.items():
             self._create(name, "f8", ("time",), (1,), np.nan, units="1", long_name=long_name)
-        self._create(
-            "unobserved_sub_domains", "i4", ("time",), (1,), units="1", long_name="sub-domains without observations"
-        )
+        for name, long_name in {
+            "unobserved_sub_domains": "sub-domains without observations",
+            "members_replaced": "members replaced since the analysis before, because they had failed",
+        }.items():
+            self._create(name, "i4", ("time",), (1,), units="1", long_name=long_name)
         self._map("local_observations", "i4", domains, "number of local observations")
         self._map("degrees_of_freedom", "f4", domains, "degrees of freedom for signal")
         self._map("forgetting_factor", "f4", domains, "factor by which the prior covariance is divided")

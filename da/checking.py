@@ -22,18 +22,22 @@ from da.execution import build_forecasts, perturbation_model, schedule
 from da.filter_description import describe_filter
 from da.filter_setup import build_analysis, build_engine, filter_settings
 from da.filters.estkf import ensemble_transforms
-from da.model import ForecastModel, refuse_unknown_perturbations
+from da.model import ForecastModel, MembersInFiles, refuse_unknown_perturbations, refuse_unused_high_latitude
 from da.observation_plan import ObservationPlan, observation_plan
 from da.observations import SourceBatch
 from da.observing import observe_density, require_density
 from da.parallel import SerialCommunicator, limit_blas_threads
 from da.preparation import prepare
 from da.seeding import Purpose, streams
+from da.spin_up import spin_up_edges
 
 FloatArray = NDArray[np.float64]
 
 TRIAL_MEMBERS = (2, 6)
 """Sizes of two ensembles that are really made and advanced, to learn what members share and what each one adds."""
+
+TRIAL = "trial"
+"""Label of these ensembles."""
 
 TRIAL_TRANSFORMS = 16
 """Transforms of one size that are timed together."""
@@ -71,6 +75,8 @@ class ResolvedExperiment:
         Of both ensembles and the work space of an analysis, over all ranks.
     seconds : float
         Estimated CPU time of the run on one core, extrapolated from two small ensembles timed here.
+    member_jobs : int
+        Number of programs that are run for the members, whose time is not in ``seconds``; 0 for models of this process.
     """
 
     state_size: int
@@ -84,12 +90,22 @@ class ResolvedExperiment:
     outliers: int
     memory_bytes: float
     seconds: float
+    member_jobs: int = 0
 
 
 def _seconds(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
+
+
+def refuse_misfits(experiment: Experiment, model: ForecastModel) -> None:
+    """Raise ThermodaError where an experiment asks of its model what that does not have; reads no data."""
+    require_density(experiment.model.adapter, model)
+    refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
+    refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
+    refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
+    build_analysis(experiment, model, SerialCommunicator())
 
 
 def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
@@ -100,10 +116,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     ThermodaError
         For any fault that the run would meet at its start.
     """
-    require_density(experiment.model.adapter, model)
-    refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
-    refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
-    build_analysis(experiment, model, SerialCommunicator())
+    refuse_misfits(experiment, model)
     step_one = prepare(experiment)
     plan = schedule(experiment)
     limit_blas_threads()
@@ -130,7 +143,13 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
         outliers=step_one.report.outliers,
         memory_bytes=ENSEMBLE_COPIES * 8.0 * members * model.layout.state_size,
         seconds=seconds,
+        member_jobs=_member_jobs(experiment, plan) if isinstance(model, MembersInFiles) else 0,
     )
+
+
+def _member_jobs(experiment: Experiment, plan: Schedule) -> int:
+    """Return the number of forecasts of single members: of the spin-up, and of two ensembles between output times."""
+    return experiment.ensemble.members * (len(spin_up_edges(experiment)) - 1 + 2 * (plan.output_times.size - 1))
 
 
 def _observations_of_one_analysis(observations: ObservationPlan, plan: Schedule) -> list[SourceBatch]:
@@ -155,16 +174,20 @@ def _trial(
     experiment: Experiment, model: ForecastModel, drivers: Drivers, due: Sequence[SourceBatch], members: int
 ) -> _Trial:
     small = experiment.model_copy(update={"ensemble": experiment.ensemble.model_copy(update={"members": members})})
-    forecasts = build_forecasts(small, experiment.model.adapter, model, drivers, SerialCommunicator())
+    forecasts = build_forecasts(small, experiment.model.adapter, model, drivers, SerialCommunicator(), TRIAL)
     plan = schedule(experiment)
     states = model.initial(
         plan.start, forecasts.inputs, streams(experiment.experiment.seed, Purpose.INITIAL_STATE, range(members))
     )
     height = forecasts.height(states, plan.start)
+    observe_s = _seconds(lambda: [observe_density(model, states, height, one.batch) for one in due])
+    if isinstance(model, MembersInFiles):
+        # Its forecasts are programs that run for minutes.
+        model.discard(TRIAL)
+        return _Trial(0.0, observe_s, height.mean(axis=-1))
     times = plan.output_times
     model.forecast(states, times[0], times[1], forecasts.inputs)
     forecast_s = _seconds(lambda: model.forecast(states, times[1], times[min(2, times.size - 1)], forecasts.inputs))
-    observe_s = _seconds(lambda: [observe_density(model, states, height, one.batch) for one in due])
     return _Trial(forecast_s, observe_s, height.mean(axis=-1))
 
 
@@ -231,6 +254,10 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         f"per rank; this machine has {_machine_bytes() / 2**30:.0f} GiB",
         "expected cost": f"about {_duration(resolved.seconds)} of CPU time, extrapolated from a few members timed here",
     }
+    if resolved.member_jobs:
+        content["expected cost"] = (
+            f"{resolved.member_jobs} runs of the model, and about {_duration(resolved.seconds)} of CPU time besides"
+        )
     for key, value in content.items():
         table.add_row(key, value)
     return table

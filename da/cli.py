@@ -87,27 +87,58 @@ def check_command(file: ExperimentFile) -> None:
     _console().print(resolved_table(file, experiment, settings, resolved))
 
 
+@app.command("spinup")
+def spinup_command(file: ExperimentFile) -> None:
+    """Make the ensemble that a run starts from, for models whose members live in files; goes on where it was ended."""
+    from da.execution import build_forecasts, refuse_idle_ranks
+    from da.parallel import collective, from_root, start_communicator
+    from da.preparation import experiment_drivers
+    from da.reporting import RunProgress, print_spin_up_summary
+    from da.spin_up import require_files, spun_up
+    from model_adapters.registry import find_adapter
+
+    comm = start_communicator()
+    began = time.perf_counter()
+    with _ending_together(comm):
+        experiment, settings, _ = from_root(comm, lambda: _read(file))
+        with collective(comm, ""):
+            model = find_adapter(experiment.model.adapter).build(settings)
+            require_files(experiment.model.adapter, model)
+            refuse_idle_ranks(experiment, comm)
+        drivers = from_root(comm, lambda: experiment_drivers(experiment))
+        with collective(comm, ""):
+            forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
+        with RunProgress(_console(), enabled=comm.rank == 0) as progress:
+            result = spun_up(experiment, forecasts, progress.update)
+    if comm.rank == 0:
+        print_spin_up_summary(_console(), experiment, result.events, time.perf_counter() - began)
+
+
 @app.command("evaluate")
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder of a complete run", metavar="RUN")],
     figures: Annotated[bool, typer.Option(help="Draw figures into the folder of the run")] = True,
 ) -> None:
-    """Compare MSIS, calibrated MSIS, open loop, forecast and analysis along every satellite of a run."""
+    """Compare MSIS, calibrated MSIS, persisted scale factor, open loop, forecast and analysis along every satellite."""
     from da.config import read_experiment
     from da.verification import (
         compare_expectations,
+        detail_tables,
+        details,
         evaluate,
         expectations_table,
         tables,
         write_evaluation,
+        write_evaluation_netcdf,
         write_figures,
     )
 
     evaluation = evaluate(run)
+    more = details(evaluation, run)
     console = _console()
-    for table in tables(evaluation):
+    for table in (*tables(evaluation), *detail_tables(more)):
         console.print(table)
-    written = list(write_evaluation(evaluation, run))
+    written = [*write_evaluation(evaluation, run), write_evaluation_netcdf(more, run / "evaluation.nc")]
     if figures:
         written += write_figures(run, evaluation, run / "figures")
     console.print("written: " + ", ".join(str(path) for path in written), style="dim", soft_wrap=True, markup=False)

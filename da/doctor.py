@@ -60,7 +60,7 @@ def find_launcher() -> Path | None:
     return Path(found) if found else None
 
 
-def _launcher_environment() -> dict[str, str]:
+def launcher_environment() -> dict[str, str]:
     """Return the environment without the variables of a launcher that may have started this process."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PMI_", "OMPI_", "PMIX_"))}
 
@@ -92,7 +92,7 @@ def _check_round_trip(launcher: Path | None) -> list[Finding]:
             text=True,
             timeout=ROUND_TRIP_LIMIT_S,
             check=False,
-            env=_launcher_environment(),
+            env=launcher_environment(),
         )
     except subprocess.TimeoutExpired:
         return [Finding(name, f"no answer in {ROUND_TRIP_LIMIT_S} s", False, "the launcher hangs: try another MPI")]

@@ -1,6 +1,11 @@
-"""The one exception that means "the user's input or data are at fault"."""
+"""The exceptions that mean "the user's input or data are at fault", or "a member of the ensemble failed"."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class ThermodaError(Exception):
@@ -9,3 +14,30 @@ class ThermodaError(Exception):
     The message names the file, key or value at fault and says what would be right. Programming errors are never
     wrapped in this class: they keep their own type and their traceback.
     """
+
+
+class MemberForecastError(ThermodaError):
+    """Some members could not be forecast, and the others could: what follows is the framework's to decide.
+
+    Its text is the cause of the first of them.
+
+    Parameters
+    ----------
+    causes : dict of position -> str
+        Of the members that failed, by their place among those that were to be forecast; each cause is one line that
+        names member, time, and where to look.
+    states : array (state_size, members)
+        At the end of the forecast; the columns of members that failed hold nothing of use.
+
+    Raises
+    ------
+    ValueError
+        If no member failed, or a position lies outside.
+    """
+
+    def __init__(self, causes: Mapping[int, str], states: NDArray[np.float64]) -> None:
+        if not causes or not all(0 <= position < states.shape[1] for position in causes):
+            raise ValueError(f"positions {list(causes)} of failed members, among {states.shape[1]}")
+        self.causes = dict(sorted(causes.items()))
+        self.states = states
+        super().__init__(next(iter(self.causes.values())))

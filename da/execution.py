@@ -19,7 +19,17 @@ from da.config import Experiment, to_datetime64
 from da.cycle import CycleRecord, MemberForecasts, ObservationSource, Phase, Schedule, run
 from da.errors import ThermodaError
 from da.filter_setup import build_analysis
-from da.model import ForecastModel, MemberInputs, refuse_unknown_perturbations
+from da.inheritance import ResolvedText
+from da.member_failure import MemberFailurePolicy
+from da.model import (
+    ASSIMILATION,
+    OPEN_LOOP,
+    SPIN_UP,
+    ForecastModel,
+    MemberInputs,
+    refuse_unknown_perturbations,
+    refuse_unused_high_latitude,
+)
 from da.observation_plan import observation_plan
 from da.observations import SourceBatch
 from da.observing import require_density
@@ -29,6 +39,7 @@ from da.preparation import StepOne, prepare
 from da.provenance import provenance
 from da.recording import RunRecorder
 from da.seeding import Purpose, streams
+from da.spin_up import spun_up
 from da.storage import refuse_occupied
 
 FloatArray = NDArray[np.float64]
@@ -80,26 +91,26 @@ def schedule(experiment: Experiment) -> Schedule:
     )
 
 
+def failure_policy(experiment: Experiment) -> MemberFailurePolicy:
+    """Return what is done about members that fail."""
+    return MemberFailurePolicy(**experiment.ensemble.on_member_failure.model_dump(), seed=experiment.experiment.seed)
+
+
 def build_forecasts(
-    experiment: Experiment, model_name: str, model: ForecastModel, step_one_drivers: Any, comm: Communicator
+    experiment: Experiment,
+    model_name: str,
+    model: ForecastModel,
+    step_one_drivers: Any,
+    comm: Communicator,
+    ensemble: str = SPIN_UP,
 ) -> MemberForecasts:
     """Return this rank's members with their perturbed inputs."""
     perturbations = perturbation_model(experiment)
     refuse_unknown_perturbations(model_name, model, perturbations.names)
     own = share(experiment.ensemble.members, comm.size, comm.rank)
     draws = perturbations.draw(streams(experiment.experiment.seed, Purpose.PERTURBATIONS, own))
-    return MemberForecasts(comm, model, MemberInputs(draws, step_one_drivers), own.start)
-
-
-def initial_states(experiment: Experiment, forecasts: MemberForecasts) -> FloatArray:
-    """Return this rank's members at the start, after their spin-up."""
-    own = share(experiment.ensemble.members, forecasts.comm.size, forecasts.comm.rank)
-    rngs = streams(experiment.experiment.seed, Purpose.INITIAL_STATE, own)
-    start = to_datetime64(experiment.experiment.start)
-    begin = start - np.timedelta64(round(86_400e9 * experiment.ensemble.spin_up_days), "ns")
-    with collective(forecasts.comm, "initial states"):
-        states = forecasts.model.initial(begin, forecasts.inputs, rngs)
-    return forecasts.advance(states, begin, start)
+    inputs = MemberInputs(draws, step_one_drivers, np.arange(own.start, own.stop), ensemble, comm.size)
+    return MemberForecasts(comm, model, inputs, own.start, failure_policy(experiment))
 
 
 def prepared_observations(
@@ -131,7 +142,7 @@ def refuse_idle_ranks(experiment: Experiment, comm: Communicator) -> None:
 def execute(
     comm: Communicator,
     experiment: Experiment,
-    configuration_text: str,
+    configuration: ResolvedText,
     model: ForecastModel,
     overwrite: bool,
     progress: Progress,
@@ -145,6 +156,7 @@ def execute(
     """
     with collective(comm, ""):
         require_density(experiment.model.adapter, model)
+        refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
         refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
         refuse_idle_ranks(experiment, comm)
         refuse_occupied(experiment.experiment.output_folder, overwrite)
@@ -160,16 +172,21 @@ def execute(
     with collective(comm, ""):
         forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
     analysis = build_analysis(experiment, model, comm)
-    states = timer.measure("initial states", lambda: initial_states(experiment, forecasts))
+    initial = timer.measure("initial states", lambda: spun_up(experiment, forecasts))
     plan = schedule(experiment)
     due = prepared_observations(experiment, step_one, plan, comm)
-    open_loop = timer.records("open loop", run(forecasts, states, plan, None, due))
-    cycle = timer.records("assimilation", run(forecasts, states, plan, analysis, due))
-    with closing(RunRecorder(comm, experiment, configuration_text, model, step_one, overwrite)) as recorder:
+    branch = partial(initial.forecasts.branched, time=plan.start)
+    open_loop = timer.records("open loop", run(branch(OPEN_LOOP), initial.states, plan, None, due))
+    cycle = timer.records("assimilation", run(branch(ASSIMILATION), initial.states, plan, analysis, due))
+    with closing(RunRecorder(comm, experiment, configuration.text, model, step_one, overwrite)) as recorder:
+        recorder.member_events(initial.events)
         unobserved = _record(cycle, open_loop, recorder, comm, timer, partial(progress, plan.output_times.size))
         peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
         result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
         result["sub_domains_without_observations"] = unobserved
+        result["drivers"] = drivers.high_latitude_description()
+        result["configuration_files"] = configuration.checksums
+        result["member_failures"] = recorder.member_failures
         recorder.complete(result)
     return result
 

@@ -118,6 +118,8 @@ class FilterRecord:
     inflation_mean, inflation_standard_deviation : array (sub-domains,) or None
         State of the adaptive inflation after the analysis; both or none.
     parameters : dict of name -> ParameterMoments
+    members_replaced : int
+        Since the analysis before, because they had failed.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class FilterRecord:
     inflation_mean: FloatArray | None = None
     inflation_standard_deviation: FloatArray | None = None
     parameters: Mapping[str, ParameterMoments] = field(default_factory=dict)
+    members_replaced: int = 0
 
     def __post_init__(self) -> None:
         domains = len(self.local_observations)
@@ -175,6 +178,7 @@ def filter_record(
     constraint_hits: Mapping[str, int],
     inflation: tuple[FloatArray, FloatArray] | None = None,
     parameters: Mapping[str, tuple[FloatArray, FloatArray]] | None = None,
+    members_replaced: int = 0,
 ) -> FilterRecord:
     """Return the record of an analysis from its own arrays.
 
@@ -192,6 +196,8 @@ def filter_record(
     inflation : tuple of arrays (sub-domains,) or None
         Mean and standard deviation of the adaptive inflation after the analysis.
     parameters : dict of name -> (before, after), arrays (members,)
+    members_replaced : int
+        See :class:`FilterRecord`.
     """
     values = np.concatenate([batch.values for batch in batches])
     error = np.concatenate([batch.error_standard_deviation for batch in batches])
@@ -208,6 +214,7 @@ def filter_record(
         inflation_mean=mean,
         inflation_standard_deviation=deviation,
         parameters={name: ParameterMoments.of(*members) for name, members in (parameters or {}).items()},
+        members_replaced=members_replaced,
     )
 
 

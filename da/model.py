@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 PREVIOUS = "_previous"
 """Suffix of the twin of a field at the previous model step (the prime of Eq. 1)."""
+
+SPIN_UP, ASSIMILATION, OPEN_LOOP = "spin_up", "assimilation", "open_loop"
+"""Labels of the ensembles of one run: both others begin where the spin-up ends."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +172,36 @@ class MemberInputs:
         Offsets of perturbed inputs, constant in time; units are in the names.
     drivers : Drivers or None
         Solar and geomagnetic indices; None for models that need none.
+    numbers : array of int (members,) or None
+        Numbers of the members in the whole ensemble, for models that keep something of each member apart from its
+        state; None: they are counted from zero.
+    ensemble : str
+        Label of the ensemble: one model object serves several in one run.
+    processes : int
+        Number of processes that share the ensemble, for models that start programs.
     """
 
     perturbations: Mapping[str, FloatArray]
     drivers: Drivers | None = None
+    numbers: IndexArray | None = None
+    ensemble: str = ""
+    processes: int = 1
+
+    def member_numbers(self, members: int) -> IndexArray:
+        """Return the numbers (members,) of the members in the whole ensemble."""
+        if self.numbers is None:
+            return np.arange(members)
+        if self.numbers.shape != (members,):
+            raise ValueError(f"numbers of the members have shape {self.numbers.shape}, expected ({members},)")
+        return self.numbers
+
+    def of(self, positions: Sequence[int] | IndexArray) -> MemberInputs:
+        """Return the inputs of the members at some positions, in that order."""
+        chosen = np.asarray(positions, dtype=np.int64)
+        perturbations = {name: values[chosen] for name, values in self.perturbations.items()}
+        return replace(
+            self, perturbations=perturbations, numbers=None if self.numbers is None else self.numbers[chosen]
+        )
 
     def perturbation(self, name: str, members: int) -> FloatArray:
         """Return the offsets (members,) of one input: zeros where it is not perturbed."""
@@ -194,6 +224,13 @@ class ForecastModel(Protocol):
 
     A forecast leaves its input untouched, lands on ``stop``, is the identity for zero length, is bitwise repeatable,
     and a member's result does not depend on its neighbours. ``tests/adapters`` holds every adapter to this.
+
+    A model that takes hemispheric power and cross-tail potential from :meth:`da.drivers.Drivers.high_latitude`,
+    whatever they come from, says so by the class attribute ``understands_solar_wind = True``; others leave it out.
+
+    Where single members may fail while others do not, the forecast raises :class:`da.errors.MemberForecastError`; a
+    member that is not finite needs no exception. Models may offer more: :class:`StepDivisible`,
+    :class:`MembersInFiles`, and ``reason_against(name)``, which says why an input cannot be perturbed.
     """
 
     @property
@@ -226,13 +263,69 @@ class ForecastModel(Protocol):
         ...
 
 
+@runtime_checkable
+class StepDivisible(Protocol):
+    """What a model offers besides, which may be tried again with a shorter step where a member failed."""
+
+    def with_step_divided(self, divisor: int) -> ForecastModel | None:
+        """Return the same model with its step divided by ``divisor``; None where that is no step of it."""
+        ...
+
+
+@runtime_checkable
+class MembersInFiles(Protocol):
+    """What a model offers besides, whose members live in files: there is more to them than their states.
+
+    Members are known by the label of their ensemble and their number (:class:`MemberInputs`). A file of a time is there
+    completely or not at all, and what a forecast started from stays as it is.
+    """
+
+    def claim(self, ensemble: str, description: Mapping[str, Any]) -> None:
+        """Note what an ensemble is made from, or raise ThermodaError where files made from something else are there."""
+        ...
+
+    def begin(self, time: np.datetime64, inputs: MemberInputs, source: str) -> None:
+        """Let an ensemble begin at ``time`` with what ensemble ``source`` has there; older files of it are removed."""
+        ...
+
+    def stored(self, time: np.datetime64, inputs: MemberInputs) -> BoolArray:
+        """Return which members (members,) have a file of ``time``; the inputs hold their numbers."""
+        ...
+
+    def restored(self, time: np.datetime64, inputs: MemberInputs) -> FloatArray:
+        """Return the states (state_size, members) that the files of ``time`` hold."""
+        ...
+
+    def adopt(self, state: FloatArray, time: np.datetime64, ensemble: str, source: int, member: int) -> FloatArray:
+        """Make a member at ``time`` from the file of member ``source`` and a state (state_size,); return it as kept."""
+        ...
+
+    def discard(self, ensemble: str) -> None:
+        """Remove all files of an ensemble."""
+        ...
+
+
 def refuse_unknown_perturbations(model_name: str, model: ForecastModel, names: Sequence[str]) -> None:
     """Raise ThermodaError for a perturbed input that the model does not have."""
     unknown = [name for name in names if name not in model.perturbable_inputs]
     if unknown:
+        reason_against = getattr(model, "reason_against", None)
+        if reason_against is not None and (reason := reason_against(unknown[0])):
+            raise ThermodaError(
+                f"ensemble.perturbations: model '{model_name}' has no input '{unknown[0]}' to perturb: {reason}"
+            )
         allowed = ", ".join(model.perturbable_inputs) or "none"
         near = difflib.get_close_matches(unknown[0], model.perturbable_inputs, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; it has: {allowed}"
         raise ThermodaError(
             f"ensemble.perturbations: model '{model_name}' has no input '{unknown[0]}' to perturb{hint}"
+        )
+
+
+def refuse_unused_high_latitude(model_name: str, model: ForecastModel, keys: Sequence[str]) -> None:
+    """Raise ThermodaError for a model that follows Kp alone where ``keys`` of the configuration say otherwise."""
+    if keys and not getattr(model, "understands_solar_wind", False):
+        raise ThermodaError(
+            f"{keys[0]}: model '{model_name}' takes nothing but Kp at high latitudes and would ignore it; "
+            "leave it out or choose another model.adapter"
         )

@@ -19,13 +19,22 @@ from da.calibration import (
     calibrate,
     track_latitude,
 )
-from da.config import Experiment, SatelliteSection, SyntheticSatellite, TwinSection, to_datetime64
+from da.config import Experiment, SatelliteSection, to_datetime64
 from da.drivers import Drivers, load_drivers
 from da.errors import ThermodaError
 from da.msis import Msis
 from da.seeding import Purpose, stream
 from da.tracks import DensityTrack, read_tracks
-from da.twin import CircularOrbit, TwinTruth, TwinTruthSettings, synthetic_track
+from da.twin import (
+    NAMED_ORBITS,
+    AnalyticOrbit,
+    Orbit,
+    TwinTruth,
+    TwoLineOrbit,
+    read_two_line_elements,
+    synthetic_track,
+)
+from da.twin_config import SyntheticSatellite, TwinSection
 
 DATA_VARIABLE = "THERMODA_DATA"
 """Environment variable that names the folder of the user's measurements."""
@@ -105,11 +114,15 @@ def experiment_drivers(experiment: Experiment) -> Drivers:
         table=section.table,
         allow_predicted=section.allow_predicted,
         ap_interpolation=section.ap_interpolation,
+        solar_wind_files=resolve_files(section.solar_wind, "drivers.solar_wind"),
+        max_gap_min=section.max_gap_min,
+        outside_solar_wind=section.outside_solar_wind,
+        hemispheric_power_files=resolve_files(section.hemispheric_power, "drivers.hemispheric_power"),
     )
 
 
-def resolve_files(patterns: tuple[str, ...], satellite: str) -> list[Path]:
-    """Return the files that the patterns name; relative patterns begin at THERMODA_DATA, if set, or here.
+def resolve_files(patterns: tuple[str, ...], key: str) -> list[Path]:
+    """Return the files that the patterns under a key name; relative ones begin at THERMODA_DATA, if set, or here.
 
     Raises
     ------
@@ -122,31 +135,50 @@ def resolve_files(patterns: tuple[str, ...], satellite: str) -> list[Path]:
         found = sorted(glob.glob(str(root / pattern)))  # noqa: PTH207 - the pattern may be absolute
         if not found:
             hint = "" if DATA_VARIABLE in os.environ else f"; set {DATA_VARIABLE} to the folder that holds it"
-            raise ThermodaError(f"satellites.{satellite}.files: there is no file {root / pattern}{hint}")
+            raise ThermodaError(f"{key}: there is no file {root / pattern}{hint}")
         files += [Path(name) for name in found]
     return files
 
 
-def _synthetic(
-    experiment: Experiment, number: int, name: str, satellite: SyntheticSatellite, drivers: Drivers
-) -> DensityTrack:
-    seed, margins = experiment.experiment.seed, widest_margins(experiment)
-    start = to_datetime64(experiment.experiment.start)
-    orbit = CircularOrbit(
+def _orbit(satellite: SyntheticSatellite, start: np.datetime64, stop: np.datetime64, name: str) -> Orbit:
+    """Return the orbit of a synthetic satellite from ``start`` to ``stop``; elements hold at ``start``."""
+    key = f"satellites.{name}.synthetic"
+    if satellite.orbit is not None:
+        return NAMED_ORBITS[satellite.orbit].orbit(start, stop, f"{key}.orbit")
+    if satellite.two_line_elements is not None:
+        return TwoLineOrbit(*satellite.two_line_elements, f"{key}.two_line_elements")
+    if satellite.two_line_elements_file is not None:
+        path = Path(os.environ.get(DATA_VARIABLE, ".")) / satellite.two_line_elements_file
+        return read_two_line_elements(path, start, satellite.catalogue_number)
+    if satellite.altitude_km is None or satellite.inclination_deg is None:
+        raise ValueError(f"{key}: the configuration lets nothing pass without an orbit")
+    return AnalyticOrbit(
         satellite.altitude_km,
         satellite.inclination_deg,
         satellite.right_ascension_deg,
         satellite.argument_of_latitude_deg,
         start,
+        satellite.eccentricity,
+        satellite.argument_of_perigee_deg,
     )
-    truth = TwinTruth(drivers, TwinTruthSettings(**(experiment.twin or TwinSection()).model_dump()), seed)
+
+
+def _truth(experiment: Experiment, drivers: Drivers) -> TwinTruth:
+    return TwinTruth(drivers, (experiment.twin or TwinSection()).settings(), experiment.experiment.seed)
+
+
+def _synthetic(
+    experiment: Experiment, number: int, name: str, satellite: SyntheticSatellite, truth: TwinTruth
+) -> DensityTrack:
+    margins = widest_margins(experiment)
+    start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
     return synthetic_track(
         name,
-        orbit,
+        _orbit(satellite, start, stop, name),
         truth,
         start - margins.before,
-        to_datetime64(experiment.experiment.stop) + margins.after,
-        rng=stream(seed, Purpose.TWIN_NOISE, number),
+        stop + margins.after,
+        rng=stream(experiment.experiment.seed, Purpose.TWIN_NOISE, number),
         step_s=satellite.sampling_s,
         relative_noise=satellite.relative_noise,
     )
@@ -161,13 +193,13 @@ def _is_direct(experiment: Experiment, satellite: str) -> bool:
     return any(track.satellite == satellite for track in experiment.direct_tracks.values())
 
 
-def _track(experiment: Experiment, number: int, name: str, section: SatelliteSection, drivers: Drivers) -> DensityTrack:
+def _track(experiment: Experiment, number: int, name: str, section: SatelliteSection, truth: TwinTruth) -> DensityTrack:
     start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
     margins = track_margins(experiment, name)
     if section.synthetic is not None:
-        whole = _synthetic(experiment, number, name, section.synthetic, drivers)
+        whole = _synthetic(experiment, number, name, section.synthetic, truth)
     else:
-        whole = _geodetic(read_tracks(resolve_files(section.files, name), name))
+        whole = _geodetic(read_tracks(resolve_files(section.files, f"satellites.{name}.files"), name))
     # An analysis uses the record of its own time; the window of ``between`` is open at its end.
     last = stop + margins.after + np.timedelta64(int(_is_direct(experiment, name)), "ns")
     inside = whole.between(start - margins.before, last)
@@ -188,8 +220,9 @@ def prepare(experiment: Experiment) -> StepOne:
         For any missing, malformed or unsuitable input.
     """
     drivers = experiment_drivers(experiment)
+    truth = _truth(experiment, drivers)
     tracks = {
-        name: _track(experiment, number, name, section, drivers)
+        name: _track(experiment, number, name, section, truth)
         for number, (name, section) in enumerate(experiment.satellites.items())
     }
     calibration = experiment.calibration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from da.analysis_storage import FilterFile, ObservationFile
 from da.config import Experiment, to_datetime64
 from da.cycle import CycleRecord, Phase
 from da.errors import ThermodaError
+from da.member_failure import MemberEvent
+from da.member_failure_file import MemberFailureFile
 from da.model import ForecastModel
 from da.moments import EnsembleMoments, merged
 from da.observing import density_operator
@@ -60,15 +62,32 @@ class RunRecorder:
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
         self._files: dict[str, EnsembleFile] = {}
+        self._events: list[MemberEvent] = []
+        self._replaced_since_analysis = 0
         self._open_files: list[RunFolder | EnsembleFile | ObservationFile | FilterFile] = []
         self._on_root(lambda: self._open(configuration_text, overwrite))
 
+    @property
+    def member_failures(self) -> dict[str, int]:
+        """Number of members, over both ensembles and their spin-up, by what was done about their failure."""
+        replaced = sum(event.replacement is not None for event in self._events)
+        return {"with_a_shorter_step": len(self._events) - replaced, "replaced": replaced}
+
+    def member_events(self, events: Sequence[MemberEvent]) -> None:
+        """Write what became of members that failed; called with the same events on all ranks."""
+        if events:
+            self._events += events
+            self._on_root(lambda: self._failures.append(events))
+
     def open_loop(self, record: CycleRecord) -> None:
         """Write one record of the run without assimilation."""
+        self.member_events(record.events)
         self._record("open_loop", record)
 
     def assimilation(self, record: CycleRecord) -> None:
         """Write one record of the assimilating run: the forecast, or an analysis with its observations."""
+        self.member_events(record.events)
+        self._replaced_since_analysis += sum(event.replacement is not None for event in record.events)
         self._record(str(record.phase), record)
         diagnostics = record.diagnostics
         if record.phase is Phase.ANALYSIS and diagnostics is not None:
@@ -95,7 +114,8 @@ class RunRecorder:
         self._observations.append(
             time, diagnostics.batches, diagnostics.forecast, diagnostics.analysis, diagnostics.used
         )
-        self._filter.append(diagnostics.filter_record())
+        self._filter.append(diagnostics.filter_record(self._replaced_since_analysis))
+        self._replaced_since_analysis = 0
 
     def _on_root(self, work: Callable[[], None]) -> None:
         def guarded() -> bool:
@@ -133,6 +153,7 @@ class RunRecorder:
         self._open_files.append(self._observations)
         self._filter = FilterFile(self._folder.path / "filter.nc", {"title": f"{name}: diagnostics of the filter"})
         self._open_files.append(self._filter)
+        self._failures = MemberFailureFile(self._folder.path / "member_failures.csv")
         self._write_tracks()
 
     def _write_tracks(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from da.config import Experiment
+from da.member_failure import MemberEvent
 
 LINE_SHARE = 0.1
 """Where the output is no terminal, a line is printed for every tenth of the run."""
@@ -92,6 +94,34 @@ def _unobserved_warning(experiment: Experiment, sub_domains: int) -> str:
     return f"{seen}; {' or '.join(keys)} may be too small" if keys else seen
 
 
+def _print_member_failures(console: Console, failures: dict[str, int], where: str = "") -> None:
+    """Print how many members were mended or replaced, where any were."""
+    if not any(failures.values()):
+        return
+    console.print(
+        f"warning: {failures['replaced']} times a failed member was replaced, {failures['with_a_shorter_step']} times "
+        f"a shorter step saved it{where}",
+        style="yellow",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def print_spin_up_summary(
+    console: Console, experiment: Experiment, events: Sequence[MemberEvent], seconds: float
+) -> None:
+    """Print what was spun up, and what became of members that failed."""
+    section = experiment.ensemble
+    console.print(
+        f"{experiment.experiment.name}: {section.members} members spun up over {section.spin_up_days:g} days, "
+        f"in {seconds:.0f} s; run it with: python -m da run",
+        soft_wrap=True,
+        markup=False,
+    )
+    replaced = sum(event.replacement is not None for event in events)
+    _print_member_failures(console, {"replaced": replaced, "with_a_shorter_step": len(events) - replaced})
+
+
 def print_run_summary(console: Console, experiment: Experiment, provenance: dict[str, Any], seconds: float) -> None:
     """Print times per phase, memory per rank and where the results are."""
     name = experiment.experiment.name
@@ -107,6 +137,7 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     if unobserved := provenance["sub_domains_without_observations"]:
         console.print(_unobserved_warning(experiment, unobserved), style="yellow", soft_wrap=True, markup=False)
     folder = experiment.experiment.output_folder
+    _print_member_failures(console, provenance["member_failures"], f"; see {folder / 'member_failures.csv'}")
     console.print(
         f"results: {folder}   evaluate them with: python -m da evaluate {shlex.quote(str(folder))}",
         soft_wrap=True,

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     TWIN_TRUTH = 3
     TWIN_NOISE = 4
     ADDITIVE_INFLATION = 5
+    MEMBER_REPLACEMENT = 6
 
 
 def stream(seed: int, purpose: Purpose, number: int = 0) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node
 
 from da.errors import ThermodaError
+from da.inheritance import INHERITS, KeyPath, Layer, ResolvedText, merged, overlay, position, resolved_text
 
-KeyPath = tuple[str | int, ...]
 Section = TypeVar("Section", bound=BaseModel)
 
 LONGEST_SHOWN = 80
@@ -48,43 +49,43 @@ _Constructor.add_constructor(None, _Constructor.refuse_tag)
 
 @dataclass(frozen=True)
 class YamlSource:
-    """A parsed YAML file that still knows on which line each key stands.
+    """A parsed YAML file, with what it inherits, that still knows in which file and line each key stands.
 
     Parameters
     ----------
     path : Path
     root : CommentedMap
+        Content of all layers together.
+    layers : tuple of Layer
+        The file itself first, then what it inherits.
     """
 
     path: Path
     root: CommentedMap
+    layers: tuple[Layer, ...]
 
     @classmethod
     def read(cls, path: Path) -> YamlSource:
-        """Parse a file.
+        """Parse a file and those that it inherits.
 
         Raises
         ------
         ThermodaError
-            If it cannot be read, is not YAML (duplicate keys included), or is not a mapping.
+            If one cannot be read, is not YAML (duplicate keys included), is not a mapping, or inherits itself.
         """
-        text = _read_text(path)
-        yaml = YAML(typ="rt", pure=True)
-        yaml.Constructor = _Constructor
-        try:
-            root = yaml.load(text)
-            plain(root)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = f", line {mark.line + 1}" if mark else ""
-            raise ThermodaError(f"{path}{line}: {_syntax_problem(error)}") from error
-        except YAMLError as error:
-            raise ThermodaError(f"{path}: {str(error).splitlines()[0]}") from error
-        except RecursionError as error:
-            raise ThermodaError(f"{path}: nested too deeply, or an alias stands inside what it repeats") from error
-        if not isinstance(root, CommentedMap):
-            raise ThermodaError(f"{path}: an experiment is a mapping of sections, such as 'experiment:'")
-        return cls(path, root)
+        layers = _chain(path)
+        return cls(path, merged(layers), layers)
+
+    def with_values(self, values: CommentedMap) -> YamlSource:
+        """Return the source with values laid over it as an inheriting file would lay them.
+
+        Errors name the lines of the files: of a value where it replaces one, or of the section that it is put into.
+        """
+        return YamlSource(self.path, overlay(self.root, values), self.layers)
+
+    def resolved(self) -> ResolvedText:
+        """Return the content as one text without inheritance, and the files it came from."""
+        return resolved_text(self.layers, self.root)
 
     def at(self, path: KeyPath) -> Any:
         """Return what stands at a key path, an empty mapping where nothing does."""
@@ -93,26 +94,10 @@ class YamlSource:
             node = node.get(part) if isinstance(node, CommentedMap) else None
         return {} if node is None else node
 
-    def line(self, path: KeyPath) -> int | None:
-        """Return the 1-based line of the deepest part of a key path that stands in the file."""
-        node: Any = self.root
-        found: int | None = None
-        for part in path:
-            if isinstance(node, CommentedMap) and part in node:
-                position = (node.lc.data or {}).get(part)
-                # A key that came with '<<' stands elsewhere: its mapping's line is shown.
-                found = found if position is None else position[0] + 1
-            elif _has_item(node, part):
-                found = node.lc.item(part)[0] + 1
-            else:
-                break
-            node = node[part]
-        return found
-
     def error(self, path: KeyPath, problem: str) -> ThermodaError:
         """Return an error that names file, line and key."""
-        line = self.line(path)
-        where = f"{self.path}, line {line}" if line else f"{self.path}"
+        file, line = position(self.layers, path)
+        where = f"{file}, line {line}" if line else f"{file}"
         key = f"{'.'.join(map(str, path))}: " if path else ""
         return ThermodaError(f"{where}: " + " ".join(f"{key}{problem}".split()))
 
@@ -153,13 +138,72 @@ class YamlSource:
         return tuple(kept)
 
 
-def _read_text(path: Path) -> str:
+def _chain(path: Path) -> tuple[Layer, ...]:
+    """Return the layers of a file and of those that it inherits, one after the other."""
+    layers: list[Layer] = []
+    following: Path | None = path
+    while following is not None:
+        layer, named = _layer(following)
+        layers.append(layer)
+        following = None if named is None else _inherited([one.path for one in layers], *named)
+    return tuple(layers)
+
+
+def _inherited(chain: Sequence[Path], name: str, line: int) -> Path:
+    """Return the file that the last one of a chain inherits; ThermodaError where there is none, or a circle."""
+    path, where = chain[-1].parent / name, f"{chain[-1]}, line {line}: {INHERITS}"
+    if not path.is_file():
+        raise ThermodaError(f"{where}: there is no file {path}; its path is relative to the folder of {chain[-1].name}")
+    if any(path.resolve() == one.resolve() for one in chain):
+        raise ThermodaError(f"{where}: goes round in a circle, {' -> '.join(map(str, (*chain, path)))}")
+    return path
+
+
+def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
+    """Return a file's own content, and the file that it inherits with the line that says so."""
+    content = _read_bytes(path)
+    text = _decoded(path, content)
+    root = _parsed(path, text)
+    inherited: tuple[str, int] | None = None
+    if INHERITS in root:
+        line = root.lc.key(INHERITS)[0] + 1
+        name = root[INHERITS]
+        if not isinstance(name, str) or not name:
+            raise ThermodaError(f"{path}, line {line}: {INHERITS}: must be the path of one file, such as base.yaml")
+        inherited = str(name), line
+        del root[INHERITS]
+    return Layer(path, root, text, hashlib.sha256(content).hexdigest()), inherited
+
+
+def _parsed(path: Path, text: str) -> CommentedMap:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.Constructor = _Constructor
     try:
-        content = path.read_bytes()
+        root = yaml.load(text)
+        plain(root)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ThermodaError(f"{path}{line}: {_syntax_problem(error)}") from error
+    except YAMLError as error:
+        raise ThermodaError(f"{path}: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise ThermodaError(f"{path}: nested too deeply, or an alias stands inside what it repeats") from error
+    if not isinstance(root, CommentedMap):
+        raise ThermodaError(f"{path}: an experiment is a mapping of sections, such as 'experiment:'")
+    return root
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise ThermodaError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _decoded(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

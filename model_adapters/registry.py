@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from da.errors import ThermodaError
 from da.model import ForecastModel
-from model_adapters import lorenz96, msis_relaxation, template
+from model_adapters import lorenz96, msis_relaxation, nature, template
 from model_adapters.column_physics import adapter as column_physics
 
 
@@ -34,6 +34,7 @@ ADAPTERS: dict[str, Adapter] = {
     "column_physics": Adapter(column_physics.ColumnPhysicsSettings, column_physics.ColumnPhysics),
     "lorenz96": Adapter(lorenz96.Lorenz96Settings, lorenz96.Lorenz96),
     "msis_relaxation": Adapter(msis_relaxation.MsisRelaxationSettings, msis_relaxation.MsisRelaxation),
+    "nature": Adapter(nature.NatureSettings, nature.Nature),
     "template": Adapter(template.TemplateSettings, template.TemplateModel),
 }
 

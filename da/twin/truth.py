@@ -1,105 +1,24 @@
-"""A synthetic thermosphere for twin experiments that no model built on NRLMSIS 2.1 represents exactly."""
+"""A synthetic thermosphere, the nature run, that no model built on NRLMSIS 2.1 represents exactly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from da.drivers import Drivers
-from da.msis import Msis, MsisVersion
-from da.seeding import Purpose, stream
-from da.twin.disturbances import GlobalModulation, TravellingWave, draw_modulation, draw_waves
+from da.msis import Atmosphere, Msis, MsisVersion
+from da.twin.day_to_day import DayToDay
+from da.twin.disturbances import TravellingDisturbances
+from da.twin.driver_errors import DriverErrors
+from da.twin.settings import TwinTruthSettings
+from da.twin.storm_dynamics import StormLayer
 from da.twin.storm_response import StormResponse
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
-
-_WAVES_STREAM, _MODULATION_STREAM = 0, 1
-
-
-@dataclass(frozen=True)
-class TwinTruthSettings:
-    """How far the truth departs from NRLMSISE-00.
-
-    All amplitudes are changes of ln density (0.1 is about 10 percent). Zero switches a term off.
-
-    Parameters
-    ----------
-    f107_error_sfu : float
-        Added to the daily and the 81-day F10.7 that NRLMSISE-00 sees.
-    lower_altitude_km, upper_altitude_km : float
-        Heights between which the height factor is linear; it is constant below and above.
-    lower_height_factor_ln, upper_height_factor_ln : float
-        Logarithm of the height factor at those heights.
-    reference_altitude_km, growth_height_km : float
-        Waves, modulation and storm term grow as ``exp((h - reference) / growth)``.
-    wave_count : int
-        Number of travelling waves.
-    wave_amplitude_range : tuple of 2 floats
-        Peak amplitude of one wave at the reference height; its rms there is smaller by sqrt(2).
-    wave_speed_range_m_s, wave_period_range_h : tuple of 2 floats
-    modulation_rms : float
-        Of the global modulation at the reference height.
-    modulation_period_range_d : tuple of 2 floats
-        Days.
-    storm_response : float
-        At the poles and the reference height, for the strongest storms; half of it for a lasting ap of 100
-        above the quiet level.
-    storm_quiet_ap, storm_lag_h, storm_relaxation_h, storm_equator_fraction : float
-        See `StormResponse`.
-
-    Raises
-    ------
-    ValueError
-        If a range is reversed or not positive, or the heights are not in order.
-    """
-
-    f107_error_sfu: float = -10.0
-    lower_altitude_km: float = 200.0
-    upper_altitude_km: float = 550.0
-    lower_height_factor_ln: float = -0.25
-    upper_height_factor_ln: float = -0.15
-    reference_altitude_km: float = 400.0
-    growth_height_km: float = 400.0
-    wave_count: int = 3
-    wave_amplitude_range: tuple[float, float] = (0.07, 0.10)
-    wave_speed_range_m_s: tuple[float, float] = (400.0, 700.0)
-    wave_period_range_h: tuple[float, float] = (1.5, 3.0)
-    modulation_rms: float = 0.05
-    modulation_period_range_d: tuple[float, float] = (2.0, 8.0)
-    storm_response: float = 1.5
-    storm_quiet_ap: float = 15.0
-    storm_lag_h: float = 3.0
-    storm_relaxation_h: float = 12.0
-    storm_equator_fraction: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse settings without meaning."""
-        if not self.lower_altitude_km < self.upper_altitude_km:
-            raise ValueError("lower_altitude_km must lie below upper_altitude_km")
-        if not self.growth_height_km > 0.0:
-            raise ValueError("growth_height_km must be positive")
-        if self.wave_count < 0 or not 0.0 <= self.wave_amplitude_range[0] <= self.wave_amplitude_range[1]:
-            raise ValueError("wave_count and wave_amplitude_range must not be negative (the latter in rising order)")
-        for name in ("wave_speed_range_m_s", "wave_period_range_h", "modulation_period_range_d"):
-            low, high = getattr(self, name)
-            if not 0.0 < low <= high:
-                raise ValueError(f"{name} must be two positive numbers in rising order, not {(low, high)}")
-
-    def without_disturbances(self) -> TwinTruthSettings:
-        """Return the same settings with every departure from NRLMSISE-00 switched off."""
-        return replace(
-            self,
-            f107_error_sfu=0.0,
-            lower_height_factor_ln=0.0,
-            upper_height_factor_ln=0.0,
-            wave_count=0,
-            modulation_rms=0.0,
-            storm_response=0.0,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,21 +27,21 @@ class TwinTruth:
 
     ::
 
-        ln rho = ln rho_00(F10.7 + f107_error)          NRLMSISE-00 with a wrong Sun
-               + H(h)                                   linear between two heights, constant outside
-               + G(h) [sum_k w_k(t, lat, lon)           travelling waves, `TravellingWave`
-                       + m(t)                           global modulation, `GlobalModulation`
-                       + s(t, lat)]                     own storm term, `StormResponse`
-        G(h)   = exp((h - reference_altitude) / growth_height)
+        ln rho = ln rho_00(F10.7 and Kp with errors)    NRLMSISE-00, `DriverErrors`
+               + H(z)                                   linear between two heights, constant outside
+               + s(t, lat, lon, z)                      own storm response, `StormResponse`
+               + G(z) w(t, lat, lon, z)                 travelling disturbances, `TravellingDisturbances`
+               + v(t, lat, lon, z)                      day-to-day variability from below, `DayToDay`
+        G(z)   = exp((z - reference_altitude) / tad_growth_height)
 
-    with ``H`` going from ``lower_height_factor_ln`` to ``upper_height_factor_ln``. Waves and modulation
-    follow from the seed alone (independent streams, so that the number of waves does not change the
-    modulation); everything else is given by drivers and settings.
+    with ``H`` going from ``lower_height_factor_ln`` to ``upper_height_factor_ln``. Errors, disturbances and
+    variability follow from the seed by independent random streams, and storm and disturbances from Kp with its
+    errors. A point's density depends on no other point that is asked for.
 
     Parameters
     ----------
     drivers : Drivers
-        True indices; the truth sees its F10.7 shifted and its Kp as it is.
+        Published indices.
     settings : TwinTruthSettings
     seed : int
         Not negative.
@@ -133,53 +52,68 @@ class TwinTruth:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not fit the drivers when the truth is made, not when it is used."""
+        """Refuse an impossible seed."""
         if self.seed < 0:
             raise ValueError(f"the seed must not be negative, not {self.seed}")
-        _ = self.storm
 
     @cached_property
-    def waves(self) -> tuple[TravellingWave, ...]:
-        """Travelling waves of this seed; amplitudes hold at the reference height."""
+    def true_drivers(self) -> Drivers:
+        """The indices with the errors of this seed: what the truth is driven by."""
         s = self.settings
-        return draw_waves(
-            stream(self.seed, Purpose.TWIN_TRUTH, _WAVES_STREAM),
-            s.wave_count,
-            s.wave_amplitude_range,
-            s.wave_speed_range_m_s,
-            s.wave_period_range_h,
+        errors = DriverErrors(
+            self.seed, s.f107_error_sfu, s.f107_variation_sfu, s.f107_memory_d, s.kp_variation, s.kp_memory_d
         )
-
-    @cached_property
-    def modulation(self) -> GlobalModulation:
-        """Global modulation of this seed at the reference height."""
-        s = self.settings
-        rng = stream(self.seed, Purpose.TWIN_TRUTH, _MODULATION_STREAM)
-        return draw_modulation(rng, s.modulation_rms, s.modulation_period_range_d)
-
-    @cached_property
-    def storm(self) -> StormResponse:
-        """Storm term at the reference height."""
-        s = self.settings
-        return StormResponse(
-            self.drivers,
-            s.storm_response,
-            s.storm_quiet_ap,
-            s.storm_lag_h,
-            s.storm_relaxation_h,
-            s.storm_equator_fraction,
-        )
+        return errors.applied(self.drivers)
 
     @cached_property
     def climatology(self) -> Msis:
-        """NRLMSISE-00 with the truth's shifted F10.7."""
-        offset = self.settings.f107_error_sfu
-        shifted = replace(
-            self.drivers,
-            f107_observed_sfu=self.drivers.f107_observed_sfu + offset,
-            f107_81day_sfu=self.drivers.f107_81day_sfu + offset,
+        """NRLMSISE-00 at the true drivers."""
+        return Msis(self.true_drivers, MsisVersion.MSIS00)
+
+    @cached_property
+    def storm(self) -> StormResponse:
+        """Storm term."""
+        s = self.settings
+        layer = StormLayer(
+            s.storm_speed_m_s,
+            s.storm_drag_time_h,
+            s.storm_cooling_time_h,
+            s.storm_overcooling,
+            nitric_oxide_time_h=s.storm_nitric_oxide_time_h,
         )
-        return Msis(shifted, MsisVersion.MSIS00)
+        return StormResponse(
+            self.true_drivers,
+            layer,
+            s.storm_response,
+            s.storm_quiet_ap,
+            s.storm_saturation_ap,
+            s.storm_base_altitude_km,
+            s.reference_altitude_km,
+            s.storm_descent_time_h,
+        )
+
+    @cached_property
+    def travelling(self) -> TravellingDisturbances:
+        """Travelling disturbances of this seed."""
+        s = self.settings
+        return TravellingDisturbances(
+            self.true_drivers,
+            self.seed,
+            s.tad_rate_per_day,
+            s.tad_amplitude,
+            s.tad_speed_range_m_s,
+            s.tad_damping_time_h,
+            s.tad_width_km,
+            s.tad_vertical_phase_speed_m_s,
+            s.storm_quiet_ap,
+            s.reference_altitude_km,
+        )
+
+    @cached_property
+    def day_to_day(self) -> DayToDay:
+        """Day-to-day variability of this seed."""
+        s = self.settings
+        return DayToDay(self.seed, s.day_to_day_lower_rms, s.day_to_day_upper_rms, s.day_to_day_memory_d)
 
     def density(self, time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike, altitude_km: ArrayLike) -> FloatArray:
         """Return the true total mass density at points of a track.
@@ -206,29 +140,59 @@ class TwinTruth:
         """
         stamps, lat, lon, altitude = _points(time, latitude, longitude, altitude_km)
         background = self.climatology.along_track(stamps, lat, lon, altitude).density
-        return np.asarray(background * np.exp(self.departure(stamps, lat, lon, altitude)), dtype=np.float64)
+        return np.asarray(background * np.exp(self._departure(stamps, lat, lon, altitude)), dtype=np.float64)
 
     def departure(
         self, time: ArrayLike, latitude: ArrayLike, longitude: ArrayLike, altitude_km: ArrayLike
     ) -> FloatArray:
         """Return ``ln rho - ln rho_00``, all terms but the climatology; arguments as of `density`."""
-        stamps, lat, lon, altitude = _points(time, latitude, longitude, altitude_km)
-        disturbance = self.modulation.evaluate(stamps) + self.storm.evaluate(stamps, lat)
-        for wave in self.waves:
-            disturbance += wave.evaluate(stamps, lat, lon)
-        return self.height_factor_ln(altitude) + self.growth(altitude) * disturbance
+        return self._departure(*_points(time, latitude, longitude, altitude_km))
+
+    def on_grid(
+        self, time: np.datetime64, latitude: FloatArray, longitude: FloatArray, altitude_km: FloatArray
+    ) -> tuple[Atmosphere, FloatArray]:
+        """Return the climatology and the departure from it on a grid at one time.
+
+        Parameters
+        ----------
+        time : datetime64
+        latitude, longitude, altitude_km : array
+            Geodetic axes.
+
+        Returns
+        -------
+        Atmosphere
+            Arrays (altitudes, latitudes, longitudes).
+        array (altitudes, latitudes, longitudes)
+            ``ln rho - ln rho_00``.
+        """
+        atmosphere = self.climatology.on_grid(time, latitude, longitude, altitude_km)
+        lat, lon = (axis.ravel() for axis in np.meshgrid(latitude, longitude, indexing="ij"))
+        stamps: TimeArray = np.full(lat.size, time, dtype="datetime64[ns]")
+        departure = self._departure(stamps, lat, lon, altitude_km[:, None])
+        return atmosphere, departure.reshape(atmosphere.density.shape)
+
+    def _departure(
+        self, time: TimeArray, latitude: FloatArray, longitude: FloatArray, altitude_km: FloatArray
+    ) -> FloatArray:
+        points = (time, latitude, longitude, altitude_km)
+        travelling = np.exp(self._growth_exponent(altitude_km)) * self.travelling.evaluate(*points)
+        own = self.storm.evaluate(*points) + travelling + self.day_to_day.evaluate(*points)
+        return np.asarray(self.height_factor_ln(altitude_km) + own, dtype=np.float64)
 
     def height_factor_ln(self, altitude_km: ArrayLike) -> FloatArray:
-        """Return ``H(h)`` at heights [km] of any shape."""
+        """Return ``H(z)`` at heights [km] of any shape."""
         s = self.settings
         heights = (s.lower_altitude_km, s.upper_altitude_km)
         values = (s.lower_height_factor_ln, s.upper_height_factor_ln)
         return np.asarray(np.interp(np.asarray(altitude_km, dtype=np.float64), heights, values), dtype=np.float64)
 
-    def growth(self, altitude_km: ArrayLike) -> FloatArray:
-        """Return ``G(h)`` at heights [km] of any shape."""
-        above = np.asarray(altitude_km, dtype=np.float64) - self.settings.reference_altitude_km
-        return np.asarray(np.exp(above / self.settings.growth_height_km), dtype=np.float64)
+    def _growth_exponent(self, altitude_km: FloatArray) -> FloatArray:
+        above = np.minimum(altitude_km, _HIGHEST_GROWTH_KM) - self.settings.reference_altitude_km
+        return np.asarray(above / self.settings.tad_growth_height_km, dtype=np.float64)
+
+
+_HIGHEST_GROWTH_KM = 700.0
 
 
 def _points(

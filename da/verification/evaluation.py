@@ -2,8 +2,9 @@
 
 Modelled densities hold O, O2, He and N2 alone; times the track's ``unmodelled_mass_ratio`` they are total densities
 like the observations and the empirical model. All rows of a satellite are compared at the same points: those where
-every row has a value. "Quiet" is Kp < 5 and "storm" Kp >= 5 (Corbin & Kusche 2022, Figure 2); their statistics are
-added to give those of all points.
+every row has a value. MSIS, calibrated MSIS and MSIS times the persisted scale factor are among the rows of every
+evaluation (:mod:`da.verification.baselines`). "Quiet" is Kp < 5 and "storm" Kp >= 5 (Corbin & Kusche 2022, Figure 2);
+their statistics are added to give those of all points.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
+from da.verification.baselines import persisted_scale_factor
+from da.verification.probabilistic import LogNormalScores
 from da.verification.run_folder import FIELD_FILES, RunFolder, StoredTrack, open_run, read_track
 from da.verification.sampling import Points, Samples, forecast_trajectories, linear_trajectory, open_fields, sample
 from da.verification.statistics import CollectedValues, PairStatistics, Scores
+from da.verification.storm import STORM_KP, epoch_of_kp
 
 FloatArray = NDArray[np.float64]
+TimeArray = NDArray[np.datetime64]
 
-STORM_KP = 5.0
+__all__ = ["STORM_KP", "Activity", "Evaluation", "Row", "RowStatistics", "SatelliteEvaluation", "evaluate"]
 
 
 class Row(StrEnum):
@@ -32,6 +37,7 @@ class Row(StrEnum):
 
     MSIS = "MSIS"
     CALIBRATED_MSIS = "calibrated MSIS"
+    PERSISTED = "persisted scale factor"
     OPEN_LOOP = "open loop"
     FORECAST = "forecast"
     ANALYSIS = "analysis"
@@ -47,26 +53,48 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True)
 class RowStatistics:
-    """Statistics of one row: those that add exactly, and the differences that the median needs.
+    """Statistics of one row: those that add exactly, and the values that medians need.
 
     Parameters
     ----------
     pairs : PairStatistics
     differences : CollectedValues
         Model minus observation [kg m-3].
+    log_ratios : CollectedValues
+        ln(observation/model).
+    distribution : LogNormalScores
+        Of the points where the spread of the row is known; of none for a row without an ensemble.
     """
 
     pairs: PairStatistics
     differences: CollectedValues
+    log_ratios: CollectedValues
+    distribution: LogNormalScores
 
     @classmethod
     def zero(cls) -> RowStatistics:
         """Return the statistics of no points."""
-        return cls(PairStatistics.zero(), CollectedValues.zero())
+        return cls(PairStatistics.zero(), CollectedValues.zero(), CollectedValues.zero(), LogNormalScores.zero())
+
+    @classmethod
+    def of(cls, observed: FloatArray, modelled: FloatArray, spread: FloatArray | None = None) -> RowStatistics:
+        """Return the statistics of points (n,): observed, modelled and, if known, standard deviation [kg m-3]."""
+        known = np.full(observed.shape, np.nan) if spread is None else spread
+        return cls(
+            PairStatistics.of(observed, modelled, spread),
+            CollectedValues(modelled - observed),
+            CollectedValues(np.log(observed / modelled)),
+            LogNormalScores.of(observed, modelled, known),
+        )
 
     def __add__(self, other: RowStatistics) -> RowStatistics:
         """Return the statistics of both sets of points together."""
-        return RowStatistics(self.pairs + other.pairs, self.differences + other.differences)
+        return RowStatistics(
+            self.pairs + other.pairs,
+            self.differences + other.differences,
+            self.log_ratios + other.log_ratios,
+            self.distribution + other.distribution,
+        )
 
     def value(self) -> tuple[Scores, float]:
         """Return the scores and the median difference [kg m-3]."""
@@ -92,6 +120,8 @@ class SatelliteEvaluation:
     left_out : mapping of str to int
         Number of points of the track that are not compared, by the first reason met.
     statistics : mapping of Activity to mapping of Row to RowStatistics
+    epoch : datetime64[ns] or None
+        Middle of the strongest Kp of the whole track; None where Kp stays below 5.
     """
 
     key: str
@@ -104,6 +134,12 @@ class SatelliteEvaluation:
     spread: Mapping[Row, FloatArray]
     left_out: Mapping[str, int]
     statistics: Mapping[Activity, Mapping[Row, RowStatistics]]
+    epoch: np.datetime64 | None = None
+
+    def row_statistics(self, row: Row, chosen: NDArray[np.bool_]) -> RowStatistics:
+        """Return the statistics of one row at the chosen points (n,)."""
+        spread = self.spread[row][chosen] if row in self.spread else None
+        return RowStatistics.of(self.observed[chosen], self.modelled[row][chosen], spread)
 
 
 @dataclass(frozen=True)
@@ -154,10 +190,12 @@ def evaluate(run: Path) -> Evaluation:
     folder = open_run(run)
     tracks = [read_track(path) for path in folder.tracks]
     usable = [np.flatnonzero(track.usable()) for track in tracks]
-    sampled, notes = _sample_rows(folder, _joined([t.points.take(i) for t, i in zip(tracks, usable, strict=True)]))
+    sampled, analyses, notes = _sample_rows(
+        folder, _joined([t.points.take(i) for t, i in zip(tracks, usable, strict=True)])
+    )
     parts = np.split(np.arange(sum(index.size for index in usable)), np.cumsum([index.size for index in usable])[:-1])
     satellites = tuple(
-        _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()})
+        _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()}, analyses)
         for track, index, part in zip(tracks, usable, parts, strict=True)
     )
     notes += tuple(note for one in satellites if (note := _note_on_unknown_spread(one)))
@@ -185,7 +223,8 @@ def _joined(parts: Sequence[Points]) -> Points:
     )
 
 
-def _sample_rows(folder: RunFolder, points: Points) -> tuple[dict[Row, Samples], tuple[str, ...]]:
+def _sample_rows(folder: RunFolder, points: Points) -> tuple[dict[Row, Samples], TimeArray, tuple[str, ...]]:
+    """Return the sampled rows, the times of the analyses, and notes for the reader."""
     with ExitStack() as stack:
         files = [stack.enter_context(open_fields(folder.path / name)) for name in FIELD_FILES]
         open_loop, forecast, analysis = files
@@ -199,10 +238,13 @@ def _sample_rows(folder: RunFolder, points: Points) -> tuple[dict[Row, Samples],
             for file in files
             if file.spread_missing
         )
-    return sampled, notes
+        times = analysis.time
+    return sampled, times, notes
 
 
-def _compare(track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row, Samples]) -> SatelliteEvaluation:
+def _compare(
+    track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row, Samples], analyses: TimeArray
+) -> SatelliteEvaluation:
     """Keep the points where every row has a value, and reduce them."""
     left_out = {"a stored value of the track is missing": track.observed.size - usable.size}
     complete = np.ones(usable.size, dtype=bool)
@@ -217,7 +259,14 @@ def _compare(track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row
             "its times must lie between the first and the last analysis of the run"
         )
     index = usable[complete]
-    modelled = {Row.MSIS: track.msis[index], Row.CALIBRATED_MSIS: track.calibrated_msis[index]}
+    held = persisted_scale_factor(
+        track.points.time[usable], track.msis[usable], track.calibrated_msis[usable], analyses
+    )
+    modelled = {
+        Row.MSIS: track.msis[index],
+        Row.CALIBRATED_MSIS: track.calibrated_msis[index],
+        Row.PERSISTED: track.msis[index] * held[complete],
+    }
     spread = {}
     for row, values in samples.items():
         modelled[row] = values.density[complete] * track.unmodelled_mass_ratio[index]
@@ -234,6 +283,7 @@ def _compare(track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row
         spread,
         {reason: number for reason, number in left_out.items() if number},
         _statistics(kp, observed, modelled, spread),
+        epoch_of_kp(track.points.time, track.kp),
     )
 
 
@@ -243,9 +293,7 @@ def _statistics(
     """Return the statistics of quiet and storm points and, added, of all."""
 
     def of(row: Row, chosen: NDArray[np.bool_]) -> RowStatistics:
-        row_spread = spread[row][chosen] if row in spread else None
-        pairs = PairStatistics.of(observed[chosen], modelled[row][chosen], row_spread)
-        return RowStatistics(pairs, CollectedValues(modelled[row][chosen] - observed[chosen]))
+        return RowStatistics.of(observed[chosen], modelled[row][chosen], spread[row][chosen] if row in spread else None)
 
     quiet = {row: of(row, kp < STORM_KP) for row in modelled}
     storm = {row: of(row, kp >= STORM_KP) for row in modelled}

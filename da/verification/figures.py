@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from da.verification.evaluation import STORM_KP, Evaluation, Row, SatelliteEvaluation
+from da.verification.orbits import GAP, orbit_number
 from da.verification.sampling import open_fields
 from da.verification.tables import density_exponent
 
@@ -26,15 +27,13 @@ TimeArray = NDArray[np.datetime64]
 WINDOW = np.timedelta64(12, "h")
 """Longest period shown in panels (a) and (b)."""
 
-GAP = np.timedelta64(20, "m")
-"""Lines along a track are broken, and orbits are divided, where it has no points for longer than this."""
-
 ORBIT_GAP = np.timedelta64(150, "m")
 """Lines of orbit averages are broken where there is none for longer than this, more than one orbit and a half."""
 
 _COLOUR = {
     Row.MSIS: "#E69F00",
     Row.CALIBRATED_MSIS: "#CC79A7",
+    Row.PERSISTED: "#0072B2",
     Row.OPEN_LOOP: "#56B4E9",
     Row.FORECAST: "#009E73",
     Row.ANALYSIS: "#D55E00",
@@ -42,6 +41,7 @@ _COLOUR = {
 _MARKER = {
     Row.MSIS: "s",
     Row.CALIBRATED_MSIS: "D",
+    Row.PERSISTED: "P",
     Row.OPEN_LOOP: "^",
     Row.FORECAST: "o",
     Row.ANALYSIS: "v",
@@ -49,6 +49,7 @@ _MARKER = {
 _DASHES = {
     Row.MSIS: "--",
     Row.CALIBRATED_MSIS: "-",
+    Row.PERSISTED: ":",
     Row.OPEN_LOOP: "--",
     Row.FORECAST: "-",
     Row.ANALYSIS: (0, (4, 1, 1, 1)),
@@ -101,7 +102,7 @@ def satellite_figure(evaluation: Evaluation, satellite: SatelliteEvaluation, ana
     ratios = figure.add_subplot(grid[2])
     activity = figure.add_subplot(grid[3], sharex=ratios)
     start, stop = storm_window(satellite.points.time, satellite.kp)
-    _draw_densities(top, satellite, (Row.MSIS, Row.CALIBRATED_MSIS), start, stop)
+    _draw_densities(top, satellite, (Row.MSIS, Row.CALIBRATED_MSIS, Row.PERSISTED), start, stop)
     _draw_densities(middle, satellite, (Row.OPEN_LOOP, Row.FORECAST, Row.ANALYSIS), start, stop)
     middle.sharex(top)
     middle.sharey(top)
@@ -115,7 +116,7 @@ def satellite_figure(evaluation: Evaluation, satellite: SatelliteEvaluation, ana
     for axes, title in (
         (top, "(a) empirical model"),
         (middle, "(b) ensemble means"),
-        (ratios, "(c) averages over orbits"),
+        (ratios, "(c) orbit means"),
         (activity, "(d) geomagnetic activity (bar: period of a and b)"),
     ):
         _dress(axes, title)
@@ -146,12 +147,6 @@ def storm_window(time: TimeArray, kp: FloatArray) -> tuple[np.datetime64, np.dat
         middle = time[strongest[0]] + (time[end] - time[strongest[0]]) / 2
         start = max(first, min(middle - WINDOW / 2, last - WINDOW))
     return start, min(start + WINDOW, last)
-
-
-def orbit_number(time: TimeArray, latitude: FloatArray) -> NDArray[np.int64]:
-    """Return the number of each point's orbit, counted at northward equator crossings and at gaps in the track."""
-    northward = (latitude[:-1] < 0.0) & (latitude[1:] >= 0.0)
-    return np.concatenate([[0], np.cumsum(northward | (np.diff(time) > GAP))])
 
 
 def storm_periods(time: TimeArray, kp: FloatArray) -> list[tuple[np.datetime64, np.datetime64]]:
@@ -245,5 +240,5 @@ def _dress(axes: Axes, title: str) -> None:
     axes.tick_params(labelsize=_TEXT_SIZE, direction="in", top=True, right=True)
     axes.margins(x=0.0)
     if axes.get_legend_handles_labels()[1] and axes.get_ylabel() != "Kp":
-        style = {"frameon": False, "handlelength": 1.8, "columnspacing": 1.2, "borderaxespad": 0.2}
+        style = {"frameon": False, "handlelength": 1.5, "columnspacing": 0.8, "borderaxespad": 0.2}
         axes.legend(fontsize=_TEXT_SIZE - 1, ncols=7, loc="lower right", bbox_to_anchor=(1.0, 1.0), **style)

@@ -14,9 +14,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from da.verification.evaluation import Activity, Evaluation, Row, SatelliteEvaluation
+from da.verification.evaluation import Activity, Evaluation, Row, RowStatistics, SatelliteEvaluation
 
-_COLUMNS = (
+PRINTED = (
     "n",
     "mean_difference_kg_m3",
     "median_difference_kg_m3",
@@ -27,13 +27,45 @@ _COLUMNS = (
     "correlation",
     "spread_to_error",
 )
+"""Columns of the first table."""
+
+COLUMNS = (
+    *PRINTED,
+    "median_log_ratio",
+    "mean_absolute_difference_kg_m3",
+    "mape_percent",
+    "prediction_efficiency",
+    "nrmse_mean",
+    "nrmse_range",
+    "crps_ln_density",
+    "reduced_bias",
+    "reduced_dispersion",
+)
+"""All scores of a row in the files, and the names that an experiment's ``expect`` may use."""
 
 
 def score_columns(satellite: SatelliteEvaluation, activity: Activity, row: Row) -> dict[str, float]:
     """Return the scores of one row by column name, in SI units; NaN where a score is not defined."""
-    scores, median = satellite.statistics[activity][row].value()
-    values = {**asdict(scores), "median_difference": median}
-    return {column: values[column.removesuffix("_kg_m3")] for column in _COLUMNS}
+    return statistics_columns(satellite.statistics[activity][row])
+
+
+def statistics_columns(statistics: RowStatistics) -> dict[str, float]:
+    """Return the scores of any points by column name, in SI units; NaN where a score is not defined.
+
+    Without any spread the CRPS of ln density is the mean absolute ln ratio, that of a forecast sure of itself.
+    """
+    scores, median = statistics.value()
+    distribution = statistics.distribution.value()
+    certain = not distribution.n
+    values = {
+        **asdict(scores),
+        "median_difference": median,
+        "median_log_ratio": statistics.log_ratios.median(),
+        "crps_ln_density": scores.mean_absolute_log_ratio if certain else distribution.crps,
+        "reduced_bias": distribution.bias,
+        "reduced_dispersion": distribution.dispersion,
+    }
+    return {column: values[column.removesuffix("_kg_m3")] for column in COLUMNS}
 
 
 def density_exponent(satellite: SatelliteEvaluation) -> int:
@@ -54,7 +86,7 @@ def tables(evaluation: Evaluation) -> list[Table]:
 def _table(evaluation: Evaluation, satellite: SatelliteEvaluation) -> Table:
     exponent = density_exponent(satellite)
     title, caption = evaluation.title(satellite).replace("; ", "\n", 1), _caption(evaluation, satellite)
-    table = Table(title=title, caption=caption, box=box.HORIZONTALS, pad_edge=False)
+    table = Table(title=title, caption=caption, box=box.HORIZONTALS, pad_edge=False, collapse_padding=True)
     table.title_justify = table.caption_justify = "left"
     table.add_column("", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
@@ -74,7 +106,8 @@ def _table(evaluation: Evaluation, satellite: SatelliteEvaluation) -> Table:
 
 def _cells(scores: dict[str, float], exponent: int) -> list[str]:
     cells = []
-    for column, value in scores.items():
+    for column in PRINTED:
+        value = scores[column]
         scaled = value * 10.0**-exponent if column.endswith("_kg_m3") else value
         cells.append(f"{value:d}" if isinstance(value, int) else "" if math.isnan(value) else f"{scaled:.3f}")
     return cells
@@ -99,14 +132,14 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("satellite", "role", "activity", "row", *_COLUMNS))
+    writer.writerow(("satellite", "role", "activity", "row", *COLUMNS))
     for satellite in evaluation.satellites:
         for activity, rows in satellite.statistics.items():
             for row in rows:
                 scores = score_columns(satellite, activity, row).values()
                 blanked = ["" if math.isnan(value) else repr(value) for value in scores]
                 writer.writerow((satellite.satellite, satellite.role, activity.name.lower(), row, *blanked))
-    _write_whole(path, text.getvalue())
+    write_whole(path, text.getvalue())
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:
@@ -118,7 +151,7 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
         "notes": list(evaluation.notes),
         "satellites": [_as_json(satellite) for satellite in evaluation.satellites],
     }
-    _write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _as_json(satellite: SatelliteEvaluation) -> dict[str, Any]:
@@ -152,7 +185,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     return paths
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears under its name only when it is whole."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

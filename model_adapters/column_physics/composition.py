@@ -80,6 +80,19 @@ def temperature_coupling(column: ReferenceColumn, *, closed: bool = False) -> Fl
     return _tendency(column, fluxes[..., None], closed)
 
 
+def eddy_tendency(column: ReferenceColumn, eddy: FloatArray) -> FloatArray:
+    """Return the tendency (3 levels,) [s-1] of the log ratios of the column itself by eddies alone.
+
+    The ratios at the bottom continue those of the levels above it.
+    """
+    faces = _interfaces(column)
+    ratios = [np.log(column.fraction(name) / column.fraction("N2")) for name in SPECIES]
+    at_bottom = [np.log(faces.fraction(name)[0] / faces.fraction("N2")[0]) for name in SPECIES]
+    gradient = np.diff(np.stack(ratios), prepend=np.array(at_bottom)[:, None], axis=1) / _distance(column)
+    fluxes = np.einsum("fij,jf->fi", _eddy_mixing(faces, eddy), gradient)
+    return _tendency(column, fluxes[:, :, None, None], closed=False)[:, 0]
+
+
 def mass_anomaly_matrix(column: ReferenceColumn) -> FloatArray:
     """Return the matrix (3 levels, 3 levels) [kg m-2] from c to the anomalous mass of each species in each layer."""
     weight = column.layer_mass[:, None, None] * _fraction_response(column)
@@ -94,7 +107,7 @@ def _composition_fluxes(column: ReferenceColumn, eddy: FloatArray) -> tuple[Floa
     gradient = np.einsum("fl,ij->filj", (above - below) / _distance(column)[:, None], identity)
     mean = 0.5 * (above + below)
     separation = np.einsum("i,fl,lj->filj", LIGHTER_THAN_NITROGEN, mean, _inverse_molar_mass_response(column))
-    mixing = (faces.pressure / faces.gravity * _eddy_on_interfaces(eddy))[:, None, None] * _fraction_response(faces)
+    mixing = _eddy_mixing(faces, eddy)
     mobility = _mobility(faces)
     fluxes = np.einsum("fij,fjlm->film", mobility, gradient - separation)
     fluxes += np.einsum("fij,fjlm->film", mixing, gradient)
@@ -122,6 +135,12 @@ def _eddy_on_interfaces(eddy: FloatArray) -> FloatArray:
     """Return the eddy rate on interfaces (levels,); the lowest continues the decline above it."""
     lowest = eddy[0] * np.sqrt(eddy[0] / eddy[1]) if eddy[1] > 0.0 else eddy[0]
     return np.concatenate([[lowest], np.sqrt(eddy[1:] * eddy[:-1])])
+
+
+def _eddy_mixing(faces: ReferenceColumn, eddy: FloatArray) -> FloatArray:
+    """Return (p/g) W k_E on interfaces (levels, 3, 3) [kg m-2 s-1]."""
+    mixed = faces.pressure / faces.gravity * _eddy_on_interfaces(eddy)
+    return np.asarray(mixed[:, None, None] * _fraction_response(faces))
 
 
 def _distance(column: ReferenceColumn) -> FloatArray:

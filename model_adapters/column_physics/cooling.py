@@ -8,9 +8,10 @@ with a factor for what is absorbed). An anomaly at fixed pressure and compositio
 with L [W kg-1] the cooling and c_p [J kg-1 K-1]. As density falls with temperature at fixed pressure, collisions become
 rarer in a warm anomaly: CO2 stabilises up to its 960 K and no further.
 
-NO also follows activity: aurora makes it, sunlight destroys it within a day or so. Its density is the climatological
-one times :math:`1 + g \, (\overline{HP} - HP_q)`, where :math:`\overline{HP}` is the hemispheric power seen through an
-exponential filter (:func:`lagged`), which needs the drivers' past alone.
+NO also follows activity: aurora makes it, sunlight destroys it within a day or so. To the climatology comes
+:math:`g \, (\overline{HP} - HP_q)` times what it is at medium solar activity, as aurora needs no Sun;
+:math:`\overline{HP}` is the hemispheric power seen through an exponential filter (:func:`lagged`), which needs the
+drivers' past alone.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from da.constants import AVOGADRO, BOLTZMANN, MOLAR_MASS
-from model_adapters.column_physics.thermal import ReferenceColumn
+from model_adapters.column_physics.thermal import SPECIES, ReferenceColumn
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
@@ -68,10 +69,8 @@ NO_KP_SLOPE = np.array([0.038, 0.063, 0.094, 0.110, 0.139, 0.089, 0.079, 0.136])
 NRLMSIS 2.1 (Emmert et al. 2022, doi:10.1029/2022JA030896) at F10.7 of 70 to 200 sfu and Kp 1 to 5 in four seasons, to
 12 % rms. The peak lies at 106 to 109 km, as in NOEM (Marsh et al. 2004, doi:10.1029/2003JA010199)."""
 
-NO_GAIN_PER_GW = 0.02
-"""g: hemispheric power 50 GW above the quiet one, held for days, doubles NO. A choice, of the size of what cooling
-rose by in April 2002 (Mlynczak et al. 2003, doi:10.1029/2003GL017693)."""
-NO_LAG_S = 86400.0
+AURORAL_F107_SFU = 120.0
+"""The climatological NO of this F10.7 is the unit of auroral NO."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,39 @@ def cooling_rates(column: ReferenceColumn, nitric_oxide: FloatArray) -> CoolingR
         oxygen=oxygen_cooling(column)[1] / capacity,
         nitric_oxide=nitric_oxide_cooling(column, nitric_oxide)[1] / capacity,
     )
+
+
+def cooling_by_composition(column: ReferenceColumn, nitric_oxide: FloatArray) -> FloatArray:
+    r"""Return the derivatives of the cooling of the column, all emissions, by ln(w_i/w_N2) [K s-1], (levels, 3 levels).
+
+    More O excites more CO2 and NO and emits itself. Temperature, pressure and the mole fraction of NO are kept, that
+    of CO2 follows the mean molar mass below. Centred differences of :math:`10^{-4}`, good to their square.
+
+    Parameters
+    ----------
+    column : ReferenceColumn
+    nitric_oxide : array (levels,)
+        Mole fraction of NO.
+    """
+    ratios = {name: np.log(column.fraction(name) / column.fraction("N2")) for name in SPECIES}
+    result = np.empty((column.zp.size, len(SPECIES) * column.zp.size))
+    for number, name in enumerate(SPECIES):
+        for level in range(column.zp.size):
+            sides = []
+            for step in (-1e-4, 1e-4):
+                changed = {**ratios, name: ratios[name] + step * (np.arange(column.zp.size) == level)}
+                other = ReferenceColumn.from_log_ratio(
+                    column.zp, column.temperature, changed, column.gravity, column.reference_pressure
+                )
+                sides.append(_total_cooling(other, nitric_oxide))
+            result[:, number * column.zp.size + level] = (sides[1] - sides[0]) / 2e-4
+    return result
+
+
+def _total_cooling(column: ReferenceColumn, nitric_oxide: FloatArray) -> FloatArray:
+    """Return the cooling by all emissions (levels,) [K s-1]."""
+    total = carbon_dioxide_cooling(column)[0] + oxygen_cooling(column)[0]
+    return np.asarray((total + nitric_oxide_cooling(column, nitric_oxide)[0]) / column.heat_capacity)
 
 
 def carbon_dioxide_fraction(column: ReferenceColumn) -> FloatArray:
@@ -195,10 +227,8 @@ def nitric_oxide_fraction(column: ReferenceColumn, f107_sfu: float, kp: float) -
     return np.asarray(np.exp(logarithm) / _number_density(column))
 
 
-def nitric_oxide_factor(
-    lagged_power_gw: ArrayLike, quiet_power_gw: float, gain_per_gw: float = NO_GAIN_PER_GW
-) -> FloatArray:
-    """Return what activity multiplies climatological NO by: 1 + g (lagged - quiet), not below zero.
+def auroral_nitric_oxide(lagged_power_gw: ArrayLike, quiet_power_gw: float, gain_per_gw: float) -> FloatArray:
+    """Return the NO that aurora adds, in units of the climatology at `AURORAL_F107_SFU`: g (lagged - quiet).
 
     Parameters
     ----------
@@ -209,8 +239,7 @@ def nitric_oxide_factor(
     gain_per_gw : float
         g [1/GW], not negative.
     """
-    above = np.asarray(lagged_power_gw, dtype=np.float64) - quiet_power_gw
-    return np.asarray(np.maximum(1.0 + gain_per_gw * above, 0.0))
+    return np.asarray(gain_per_gw * (np.asarray(lagged_power_gw, dtype=np.float64) - quiet_power_gw))
 
 
 def lagged(times: TimeArray, values: FloatArray, at: ArrayLike, tau_s: float) -> FloatArray:

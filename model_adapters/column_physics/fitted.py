@@ -1,30 +1,54 @@
 """The few numbers of the model that are chosen, not derived, each with what it was chosen by.
 
-Most come from the storm of 17 March 2013 in a run of TIE-GCM 2.0 (real Kp and F10.7, Heelis convection): one storm. The
-Joule factor and the loss rate were looked at in the storm of 5 April 2010 and along CHAMP and GRACE in November 2002.
+Most come from the storm of 17 March 2013 in a run of TIE-GCM 2.0 (real Kp and F10.7, Heelis convection): one storm, by
+``benchmarks/calibrate.py``, which fits them to any other run in the same way. The recovery was also looked at in the
+storm of 5 April 2010, and winds, lag and Joule factor in November 2002 along CHAMP and GRACE.
 ``benchmarks/free_run.py`` prints what the model does with them.
 """
 
 from __future__ import annotations
 
-JOULE_FACTOR = 1.15
+JOULE_FACTOR = 1.2
 """Of the Joule power that :func:`model_adapters.column_physics.heating.joule_power_gw` gives: peaks of the global-mean
-enhancement, 0.86 to 1.03 of TIE-GCM's from 200 to 474 km."""
+enhancement."""
 
 EUV_FACTOR = 1.0
-"""Of the response to F10.7; not fitted."""
+"""Of the response to F10.7."""
 
-EXPANSION_RATE = 1.0 / (40.0 * 3600.0)
-"""Loss of temperature anomalies [s-1] to upwelling, circulation and mixing between columns, on all levels: recovery of
-the global mean, 0.86 to 0.98 of TIE-GCM's time from 200 to 474 km."""
+NITRIC_OXIDE_GAIN_PER_GW = 0.012
+"""g of :mod:`~model_adapters.column_physics.cooling`, recovery of the global mean: hemispheric power 80 GW above the
+quiet one, held for days, brings as much NO as medium solar activity. Mlynczak et al. (2003),
+doi:10.1029/2003GL017693, saw cooling by NO rise sevenfold in April 2002, of which the higher temperature has its
+share."""
 
-HORIZONTAL_DIFFUSIVITY = 8.0e8
-"""K_h [m2 s-1]: the equator follows high latitudes after 3 h. Twice of it correlates better with TIE-GCM's maps, and
-comes after 1.3 h."""
+NITRIC_OXIDE_LAG_S = 24.0 * 3600.0
+"""Time in which NO follows the auroral power: the order of its lifetime in sunlight (Barth et al. 2003,
+doi:10.1029/2002JA009458). The storm itself does not tell; longer lags recover faster after it."""
+
+EXPANSION_RATE = 1.0 / (36.0 * 3600.0)
+"""Loss of temperature anomalies [s-1] to upwelling, circulation and mixing between columns: recovery of the global
+mean, also in 2010, when there was less NO."""
+
+EXPANSION_BOTTOM_ZP = -5.0
+"""Below this level it fades, as recovery is slower there."""
+
+OVERTURNING_RATE = 1.0 / (72.0 * 3600.0)
+"""At which the circulation replaces the air of a column by air in balance with its lower boundary [s-1]: composition
+anomalies would last for weeks by diffusion alone, and last for days after storms. A choice."""
+
+WAVE_SPEED = 560.0
+"""c [m s-1]: the lag of low behind high latitudes. Zonal means alone would have 620 to 740 from 200 to 474 km."""
+
+WAVE_DRAG_RATE = 1.0 / (8.0 * 3600.0)
+"""f_w [s-1]: how long the globe rings; maps of the enhancement."""
+
+HORIZONTAL_DIFFUSIVITY = 2.0e8
+"""K_h [m2 s-1] of anomalies and of the wave: fitted to the same."""
+
+SEASONAL_WIND_M_S = 30.0
+"""Wind across the equator at solstice, from summer to winter, that carries anomalies. A choice, of the size of zonal
+means; March says nothing of it."""
 
 ROTATION_DEG_PER_H = -9.75
 """Motion of anomalies in geographic longitude: 0.35 of corotation is kept, the rest stays at its local time, as
 TIE-GCM's enhancement did in the recovery of the storm."""
-
-NITRIC_OXIDE_LAG_S = 12.0 * 3600.0
-"""Time in which NO follows the auroral power; a choice, the storm did not tell."""

@@ -1,4 +1,4 @@
-"""What heats the members beyond the quiet reference: Joule and auroral heating, and their own F10.7."""
+"""What heats and cools the members beyond the quiet reference: the oval, their own F10.7, and NO."""
 
 from __future__ import annotations
 
@@ -10,44 +10,50 @@ from numpy.typing import NDArray
 from da.drivers import Drivers
 from da.model import MemberInputs, StateGrid
 from model_adapters.column_physics import fitted
-from model_adapters.column_physics.cooling import lagged, nitric_oxide_factor
+from model_adapters.column_physics.cooling import auroral_nitric_oxide, lagged
 from model_adapters.column_physics.euv import euv_heating_per_sfu
-from model_adapters.column_physics.geomagnetic import DipoleAxis, dipole_axis, solar_zenith_angle
+from model_adapters.column_physics.geomagnetic import solar_zenith_angle
 from model_adapters.column_physics.heating import (
     CHARACTERISTIC_ENERGY_KEV,
-    auroral_oval,
-    cell_areas,
-    heating_rate,
-    joule_map,
+    GIGAWATT,
     joule_power_gw,
     joule_profile,
     particle_heating_power_gw,
-    particle_map,
     particle_profile,
 )
+from model_adapters.column_physics.high_latitude import HighLatitudeHeating, PowerHistory
 from model_adapters.column_physics.thermal import ReferenceColumn
+from model_adapters.column_physics.waves import ComplexArray, WaveAdjustment
 
 FloatArray = NDArray[np.float64]
+TimeArray = NDArray[np.datetime64]
 
-HISTORY = np.timedelta64(72, "h")
+NITRIC_OXIDE_HISTORY = np.timedelta64(72, "h")
 """How far back NO remembers: six times its lag."""
 
 EUV_REFERENCE_F107_SFU = 100.0
 """About which heating per F10.7 is taken; it is linear but for a floor of the fluxes."""
 
+ENERGY_NODES_KEV = CHARACTERISTIC_ENERGY_KEV * np.array([0.5, 1.0, 2.0])
+"""Profiles of particles are quadratic in ln E between these, and held beyond them."""
+
 
 @dataclass(frozen=True)
 class Heating:
-    """Heating of temperature anomalies: a few patterns, which every member has with amplitudes of its own.
+    """Heating of temperature anomalies at a time.
 
     Parameters
     ----------
-    patterns : array (levels, latitudes, longitudes, patterns)
-        K s-1, or what remains of it after a step [K], per unit of amplitude.
-    amplitudes : array (patterns, members)
-        Joule and particle heating [GW], F10.7 offset [sfu], and minus one for the heating of the reference.
+    profiles : array (levels, sources)
+        Of the oval's sources [K s-1 per GW m-2].
+    spectra : array (sources, wavenumbers, modes, members)
+        Of their maps [GW m-2].
+    patterns, amplitudes : array (levels, latitudes, longitudes, n), (n, members)
+        Other heating, the same but for a factor in all members [K s-1].
     """
 
+    profiles: FloatArray
+    spectra: ComplexArray
     patterns: FloatArray
     amplitudes: FloatArray
 
@@ -58,12 +64,13 @@ class Forcing:
     Parameters
     ----------
     grid : StateGrid
+    waves : WaveAdjustment
+        Which takes heat out of the oval.
     """
 
-    def __init__(self, grid: StateGrid) -> None:
+    def __init__(self, grid: StateGrid, waves: WaveAdjustment) -> None:
         self._grid = grid
-        self._area = cell_areas(grid.latitude, grid.longitude.size)
-        self._axis: tuple[np.datetime64, DipoleAxis] | None = None
+        self.high_latitude = HighLatitudeHeating(grid, waves)
 
     def heating(
         self,
@@ -89,49 +96,41 @@ class Forcing:
             Of the reference, whose own heating is not counted again.
         members : int
         """
-        drivers, at = inputs.required_drivers(), np.array([time])
-        power = drivers.hemispheric_power_gw(at) + inputs.perturbation("hemispheric_power_gw", members)
-        potential = drivers.cross_tail_potential_kv(at) + inputs.perturbation("cross_tail_potential_kv", members)
-        joule = fitted.JOULE_FACTOR * joule_power_gw(power, potential)
-        joule = joule * np.exp(inputs.perturbation("joule_ln_factor", members))
-        active = self._high_latitude(column, time, drivers)
-        quiet_power, quiet_potential = quiet.hemispheric_power_gw(at), quiet.cross_tail_potential_kv(at)
-        quiet_joule = fitted.JOULE_FACTOR * joule_power_gw(quiet_power, quiet_potential)
-        quiet_amplitudes = np.stack([quiet_joule, particle_heating_power_gw(quiet_power)])
-        patterns = [active, self._high_latitude(column, time, quiet) @ quiet_amplitudes]
-        amplitudes = [joule, particle_heating_power_gw(power), np.full(members, -1.0)]
+        own = PowerHistory(inputs.required_drivers(), lambda times: _powers(times, inputs, members))
+        counted = PowerHistory(quiet, lambda times: _powers(times, MemberInputs({}, quiet), 1))
+        spectra = self.high_latitude.spectra(time, own) - self.high_latitude.spectra(time, counted)
+        shares = particle_profile(column, CHARACTERISTIC_ENERGY_KEV)
+        energy = CHARACTERISTIC_ENERGY_KEV + inputs.perturbation("auroral_energy_kev", members)
+        if np.any(energy != CHARACTERISTIC_ENERGY_KEV):
+            shares = particle_profile(column, ENERGY_NODES_KEV)
+            weights = _energy_weights(energy)
+            spectra = np.concatenate([spectra[:1], weights[:, None, None, :] * spectra[1:]])
+        profiles = np.column_stack([joule_profile(column), shares]) * GIGAWATT / column.heat_capacity[:, None]
         offset = inputs.perturbation("f107_sfu", members)
+        patterns = np.empty((*self._grid.shape, 0))
         if offset.any():
-            patterns.append(self._euv_per_sfu(column, height, time)[..., None])
-            amplitudes.append(fitted.EUV_FACTOR * offset)
-        return Heating(np.concatenate(patterns, axis=-1), np.stack(amplitudes))
+            patterns = self._euv_per_sfu(column, height, time)[..., None]
+        return Heating(profiles, spectra, patterns, fitted.EUV_FACTOR * offset[None][: patterns.shape[-1]])
 
-    def nitric_oxide_factor(
-        self, time: np.datetime64, inputs: MemberInputs, quiet: Drivers, members: int
-    ) -> FloatArray:
-        """Return what multiplies climatological NO (members,): it follows the auroral power of the past days."""
+    def more_nitric_oxide(self, time: np.datetime64, inputs: MemberInputs, quiet: Drivers, members: int) -> FloatArray:
+        """Return NO beyond that of the reference (2, members): in units of climatological and of auroral NO.
+
+        Auroral NO follows the power of the past days; a member's factor multiplies both.
+        """
         step = np.timedelta64(1, "h")
-        times = np.arange(time - HISTORY, time + step, step)
-        power = inputs.required_drivers().hemispheric_power_gw(times)[:, None]
-        power = np.maximum(power + inputs.perturbation("hemispheric_power_gw", members), 0.0)
+        times = np.arange(time - NITRIC_OXIDE_HISTORY, time + step, step)
+        here = inputs.required_drivers().high_latitude(
+            times,
+            velocity_offset_km_s=_solar_wind_offset(inputs, "solar_wind_velocity_km_s", members),
+            density_offset_cm3=_solar_wind_offset(inputs, "solar_wind_density_cm3", members),
+            power_offset_gw=inputs.perturbation("hemispheric_power_gw", members),
+        )
+        power = np.maximum(here.hemispheric_power_gw, 0.0)
         remembered = lagged(times, power, np.array([time]), fitted.NITRIC_OXIDE_LAG_S)[0]
-        factor = nitric_oxide_factor(remembered, float(quiet.hemispheric_power_gw(np.array([time]))[0]))
-        return np.asarray(factor * np.exp(inputs.perturbation("nitric_oxide_ln_factor", members)))
-
-    def _high_latitude(self, column: ReferenceColumn, time: np.datetime64, drivers: Drivers) -> FloatArray:
-        """Return heating by Joule and particle power, each of 1 GW (levels, latitudes, longitudes, 2) [K s-1]."""
-        at = np.array([time])
-        oval = auroral_oval(drivers.hemispheric_power_gw(at), drivers.cross_tail_potential_kv(at))
-        latitude, local_time = self._magnetic(time)
-        cell_deg = 180.0 / self._grid.latitude.size
-        joule = joule_map(oval, latitude, local_time, self._area)
-        particles = particle_map(oval, latitude, local_time, self._area, resolution_deg=cell_deg)
-        by_depth = particle_profile(column, CHARACTERISTIC_ENERGY_KEV)
-        rates = [
-            heating_rate(joule_profile(column), joule, 1.0, column.heat_capacity),
-            heating_rate(by_depth, particles, 1.0, column.heat_capacity),
-        ]
-        return np.concatenate(rates, axis=-1)
+        calm = float(quiet.hemispheric_power_gw(np.array([time]))[0])
+        auroral = auroral_nitric_oxide(remembered, calm, fitted.NITRIC_OXIDE_GAIN_PER_GW)
+        offset = inputs.perturbation("nitric_oxide_ln_factor", members)
+        return np.stack([np.expm1(offset), np.exp(offset) * auroral])
 
     def _euv_per_sfu(self, column: ReferenceColumn, height: FloatArray, time: np.datetime64) -> FloatArray:
         """Return heating by 1 sfu of F10.7 (levels, latitudes, longitudes) [K s-1]."""
@@ -140,11 +139,34 @@ class Forcing:
         per_sfu = euv_heating_per_sfu(column, height, cosine, EUV_REFERENCE_F107_SFU)
         return np.asarray(per_sfu / column.heat_capacity[:, None, None])
 
-    def _magnetic(self, time: np.datetime64) -> tuple[FloatArray, FloatArray]:
-        """Return magnetic latitude [degrees] and local time [h] of the cells; the axis is that of the month's first."""
-        month = time.astype("datetime64[M]")
-        if self._axis is None or self._axis[0] != month:
-            self._axis = (month, dipole_axis(month.astype("datetime64[ns]")))
-        axis = self._axis[1]
-        latitude, longitude = np.broadcast_arrays(self._grid.latitude[:, None], self._grid.longitude[None, :])
-        return axis.coordinates(latitude, longitude)[0], axis.local_time(latitude, longitude, time)
+
+def _powers(times: TimeArray, inputs: MemberInputs, members: int) -> FloatArray:
+    """Return Joule and particle heating of the whole globe (2, times, members) [GW]."""
+    drivers = inputs.required_drivers()
+    here = drivers.high_latitude(
+        times,
+        velocity_offset_km_s=_solar_wind_offset(inputs, "solar_wind_velocity_km_s", members),
+        density_offset_cm3=_solar_wind_offset(inputs, "solar_wind_density_cm3", members),
+        power_offset_gw=inputs.perturbation("hemispheric_power_gw", members),
+        potential_offset_kv=inputs.perturbation("cross_tail_potential_kv", members),
+    )
+    joule = fitted.JOULE_FACTOR * joule_power_gw(here.hemispheric_power_gw, here.cross_tail_potential_kv)
+    joule = joule * np.exp(inputs.perturbation("joule_ln_factor", members))
+    return np.stack([joule, particle_heating_power_gw(here.hemispheric_power_gw)])
+
+
+def _solar_wind_offset(inputs: MemberInputs, name: str, members: int) -> FloatArray | float:
+    """Return the offsets of a solar-wind input; without any, 0, which every source of the drivers takes."""
+    offset = inputs.perturbation(name, members)
+    return offset if offset.any() else 0.0
+
+
+def _energy_weights(energy_kev: FloatArray) -> FloatArray:
+    """Return the weights of the nodes (nodes, members), Lagrange's in ln E."""
+    nodes = np.log(ENERGY_NODES_KEV)
+    at = np.log(np.clip(energy_kev, ENERGY_NODES_KEV[0], ENERGY_NODES_KEV[-1]))
+    weights = np.ones((nodes.size, at.size))
+    for k, own in enumerate(nodes):
+        for other in np.delete(nodes, k):
+            weights[k] *= (at - other) / (own - other)
+    return weights

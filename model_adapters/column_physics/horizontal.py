@@ -5,17 +5,19 @@ An anomaly :math:`a(\varphi, \lambda, t)` at a pressure level obeys
 .. math::
 
    \frac{\partial a}{\partial t} = K_h \nabla^2 a
-       - \frac{1}{r \cos\varphi} \frac{\partial (v \cos\varphi \, a)}{\partial \varphi}
+       - \frac{v}{r} \frac{\partial a}{\partial \varphi}
        - \omega \frac{\partial a}{\partial \lambda}.
 
 With :math:`a = \sum_m a_m(\varphi) e^{i m \lambda}` the wavenumbers separate. In latitude, fluxes through the edges of
-cells (:math:`\cos\varphi` there, zero at the poles) divided by cell areas make a tridiagonal matrix, of second order
-in the latitude step; to it :math:`-K_h m^2 / (r \cos\varphi)^2` adds a diagonal. The mean weighted by cell areas is
-conserved. As long as :math:`|v| r \Delta\varphi < 2 K_h` (a cell Peclet number below two) the off-diagonals are
-positive. Then the zonal mean of a positive anomaly stays positive, and a diagonal scaling makes the matrix symmetric:
-by the root of the cell area and, about, :math:`\exp(-\int v r \, d\varphi / 2 K_h)`. Its exponential follows from one
-real eigendecomposition for all durations. The rotation commutes with all this and is a shift of phase, part of the
-transform back to longitudes.
+cells (:math:`\cos\varphi` there, zero at the poles) divided by cell areas, less what converging wind alone would pile
+up, make a tridiagonal matrix, of second order in the latitude step; to it :math:`-K_h m^2 / (r \cos\varphi)^2` adds a
+diagonal. A constant stays constant: the air that a diverging wind takes away comes from above and below, with the same
+anomaly. Without wind the mean weighted by cell areas is conserved. As long as
+:math:`|v| r \Delta\varphi < 2 K_h` (a cell Peclet number below two) the off-diagonals are positive. Then the zonal
+mean of a positive anomaly stays positive, and a diagonal scaling makes the matrix symmetric: by the root of the cell
+area and, about, :math:`\exp(-\int v r \, d\varphi / 2 K_h)`. Its exponential follows from one real eigendecomposition
+for all durations. The rotation commutes with all this and is a shift of phase, part of the transform back to
+longitudes.
 
 Both transforms are matrix products. For 72 longitudes that costs no more than a fast Fourier transform along an axis
 that is not the last, and wavenumbers that diffusion has removed are left out.
@@ -85,7 +87,7 @@ class HorizontalOperator:
             raise ValueError(f"meridional_wind_m_s must be {latitude.size} finite numbers, for all levels or each")
         groups, self._group_of_level = np.unique(_level_rows(diffusivity, wind), axis=0, return_inverse=True)
         wavenumbers = longitude.size // 2 + 1
-        self._modes = [_meridional_modes(latitude, row[0], row[1:], radius_m, wavenumbers) for row in groups]
+        self._modes = [meridional_modes(latitude, row[0], row[1:], radius_m, wavenumbers) for row in groups]
         self._latitudes, self._longitudes = latitude.size, longitude.size
         self._rotation = np.radians(rotation_deg_per_h) / 3600.0
         self._cache: dict[tuple[float, np.dtype[np.floating]], _Propagator] = {}
@@ -182,7 +184,7 @@ class _Propagator:
 
 
 @dataclass(frozen=True)
-class _MeridionalModes:
+class MeridionalModes:
     """Eigenvalues (wavenumbers, latitudes) [1/s], eigenvectors of the scaled matrices, and the scaling (latitudes,)."""
 
     rate: FloatArray
@@ -196,9 +198,9 @@ class _MeridionalModes:
         return symmetric * self.scaling / self.scaling[:, None]
 
 
-def _meridional_modes(
+def meridional_modes(
     latitude: FloatArray, diffusivity: float, wind: FloatArray, radius_m: float, wavenumbers: int
-) -> _MeridionalModes:
+) -> MeridionalModes:
     """Decompose the tridiagonal matrices of all zonal wavenumbers.
 
     Through the edge between cells j and j + 1 flows ``cos(edge) (v (a_j + a_j+1) / 2 - K (a_j+1 - a_j) / (r dphi))``;
@@ -219,7 +221,8 @@ def _meridional_modes(
     if tilt.max() > LARGEST_SCALING * tilt.min():
         raise ValueError(f"meridional_wind_m_s is too strong for K_h = {diffusivity:.3g} m2/s: rounding would show")
     off_diagonal = np.sqrt(gain_of_lower * gain_of_upper / (area[1:] * area[:-1]))
-    diagonal = -(np.append(gain_of_upper, 0.0) + np.insert(gain_of_lower, 0, 0.0)) / area
+    # Minus the sum of what neighbours give, so that a constant has no tendency.
+    diagonal = -(np.append(gain_of_lower, 0.0) + np.insert(gain_of_upper, 0, 0.0)) / area
     zonal = diffusivity * (np.arange(wavenumbers)[:, None] / (radius_m * np.cos(centre))) ** 2
     matrices = np.zeros((wavenumbers, latitude.size, latitude.size))
     row = np.arange(latitude.size)
@@ -227,7 +230,7 @@ def _meridional_modes(
     matrices[:, row[1:], row[:-1]] = off_diagonal
     matrices[:, row[:-1], row[1:]] = off_diagonal
     rate, vectors = np.linalg.eigh(matrices)
-    return _MeridionalModes(rate, vectors, tilt * np.sqrt(area))
+    return MeridionalModes(rate, vectors, tilt * np.sqrt(area))
 
 
 def _phases(longitudes: int, wavenumbers: int, shift: float) -> FloatArray:

@@ -74,10 +74,10 @@ class QuietReference:
         self._quiet: tuple[Drivers, Drivers] | None = None
 
     def quiet(self, drivers: Drivers) -> Drivers:
-        """Return the drivers with Kp constant and quiet, and auroral power by it even where that was measured."""
+        """Return the drivers with Kp constant and quiet, and nothing else that tells of activity."""
         if self._quiet is None or self._quiet[0] is not drivers:
             kp_thirds = np.full_like(drivers.kp_thirds, self._thirds)
-            self._quiet = (drivers, replace(drivers, kp_thirds=kp_thirds, hemispheric_power=None))
+            self._quiet = (drivers, replace(drivers, kp_thirds=kp_thirds, hemispheric_power=None, solar_wind=None))
         return self._quiet[1]
 
     def at(self, drivers: Drivers, time: np.datetime64) -> ReferenceState:

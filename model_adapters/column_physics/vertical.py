@@ -69,6 +69,18 @@ def conduction_boundary(column: ReferenceColumn, eddy: FloatArray) -> FloatArray
     return tendency
 
 
+def eddy_heating(column: ReferenceColumn, eddy: FloatArray) -> FloatArray:
+    """Return the heating (levels,) [K s-1] of the column itself by eddies, the second flux of `conduction_matrix`.
+
+    Eddies carry heat down the gradient of potential temperature, out of the thermosphere; the temperature at the
+    bottom continues that of the levels above it.
+    """
+    mixing, adiabatic = _eddy_conductance(column, eddy)
+    below = np.concatenate([[_at_bottom(column.temperature)], column.temperature[:-1]])
+    flux = mixing * (np.exp(adiabatic) * column.temperature - np.exp(-adiabatic) * below)
+    return np.asarray(np.diff(flux, append=0.0) / (column.layer_mass * column.heat_capacity))
+
+
 def diffusion_matrix(column: ReferenceColumn, species: str, eddy: FloatArray, *, closed: bool = False) -> FloatArray:
     r"""Return the matrix of vertical diffusion of anomalies c of ln(w_i/w_N2), one species at a time.
 
@@ -213,15 +225,20 @@ def _conduction_fluxes(column: ReferenceColumn, eddy: FloatArray) -> tuple[Float
     weak = CONDUCTIVITY_EXPONENT - 1.0
     per_gradient = column.conductivity / column.scale_height * column.temperature**-weak
     molecular = _conductance(per_gradient, column.step)
+    mixing, adiabatic = _eddy_conductance(column, eddy)
+    scaled = column.temperature**weak
+    above = molecular * scaled + mixing * np.exp(adiabatic)
+    scaled_below = np.concatenate([[_at_bottom(column.temperature) ** weak], scaled[:-1]])
+    below = molecular * scaled_below + mixing * np.exp(-adiabatic)
+    return np.diag(above) - np.diag(below[1:], -1), float(below[0])
+
+
+def _eddy_conductance(column: ReferenceColumn, eddy: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return heat flux by eddies per difference (levels,), and the adiabatic change of ln T from interface to level."""
     mixing = _conductance(column.heat_capacity * column.pressure / column.gravity * eddy, column.step)
-    adiabatic = _on_interfaces(GAS_CONSTANT / (column.mean_molar_mass * column.heat_capacity))
     half_step = np.full(column.zp.size, 0.5 * column.step)
     half_step[0] *= 0.5
-    scaled = column.temperature**weak
-    above = molecular * scaled + mixing * np.exp(adiabatic * half_step)
-    scaled_below = np.concatenate([[_at_bottom(column.temperature) ** weak], scaled[:-1]])
-    below = molecular * scaled_below + mixing * np.exp(-adiabatic * half_step)
-    return np.diag(above) - np.diag(below[1:], -1), float(below[0])
+    return mixing, half_step * _on_interfaces(GAS_CONSTANT / (column.mean_molar_mass * column.heat_capacity))
 
 
 def _diffusive_coefficient(column: ReferenceColumn, species: str) -> FloatArray:

@@ -21,7 +21,7 @@ from da.drivers import (
     read_space_weather_table,
     shipped_tables,
 )
-from da.drivers.drivers import needed_days
+from da.drivers.loading import needed_days
 from da.errors import ThermodaError
 
 AT = np.datetime64
@@ -295,18 +295,12 @@ def test_that_a_stop_before_the_start_is_refused() -> None:
         synthetic().require(MAY, APRIL)
 
 
-def test_that_measured_drivers_are_read_and_required_for_the_period(data_folder: Path) -> None:
-    folder = data_folder / "drivers"
+def test_that_measured_power_is_read_and_required_with_its_history(data_folder: Path) -> None:
+    files = [data_folder / "drivers" / "noaa_hemispheric_power_2010.txt"]
     start, stop = AT("2010-04-05T00:00"), AT("2010-04-06T00:00")
-    drivers = load_drivers(
-        start,
-        stop,
-        solar_wind_files=[folder / "omni_imf_20100401_20100430.dat"],
-        max_gap_min=120,
-        hemispheric_power_file=folder / "noaa_hemispheric_power_2010.txt",
-    )
-    assert drivers.solar_wind is not None
+    drivers = load_drivers(start, stop, hemispheric_power_files=files)
+    assert drivers.hemispheric_power_gw(start - 72 * HOUR).size == 1
     storm = drivers.hemispheric_power_gw(AT("2010-04-05T09:30"))
     assert storm > 2 * drivers.hemispheric_power_gw(AT("2010-04-05T03:00"))
-    with pytest.raises(ThermodaError, match="OMNI solar wind.*is needed"):
-        drivers.require(start, stop + 6 * HOUR)
+    with pytest.raises(ThermodaError, match="pass within 3 h of 2009-12-30T00:00:00; give files"):
+        load_drivers(AT("2010-01-02"), AT("2010-01-03"), hemispheric_power_files=files)

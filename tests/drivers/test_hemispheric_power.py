@@ -73,10 +73,10 @@ def test_that_unreliable_passes_are_left_out(tmp_path: Path) -> None:
         "2010-04-05 00:15:00 NOAA-16 (S)  5 500.00   2.01",
         "2010-04-09 00:15:00 NOAA-16 (S)  5  70.00   1.00",
     )
-    power = read_hemispheric_power(path, START, START + 60 * MINUTE)
+    power = read_hemispheric_power([path], START, START + 60 * MINUTE)
     np.testing.assert_array_equal(power.power_gw, [10.0, 20.0])
     np.testing.assert_array_equal(power.northern, [True, False])
-    every = read_hemispheric_power(path, START, START + 60 * MINUTE, max_normalizing_factor=9.0)
+    every = read_hemispheric_power([path], START, START + 60 * MINUTE, max_normalizing_factor=9.0)
     np.testing.assert_array_equal(every.power_gw, [10.0, 500.0, 20.0])
 
 
@@ -93,15 +93,15 @@ def test_that_unreliable_passes_are_left_out(tmp_path: Path) -> None:
 def test_that_a_damaged_row_is_refused_with_its_place(tmp_path: Path, bad: str) -> None:
     path = write(tmp_path, GOOD, bad)
     with pytest.raises(ThermodaError, match="line 5: expected 'yyyy-mm-dd hh:mm:ss") as caught:
-        read_hemispheric_power(path, START, START + 60 * MINUTE)
+        read_hemispheric_power([path], START, START + 60 * MINUTE)
     assert str(caught.value).startswith(str(path))
 
 
 def test_that_a_file_without_passes_in_the_period_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ThermodaError, match="no usable polar pass from 2009-12-31 21:00:00"):
-        read_hemispheric_power(write(tmp_path, GOOD), AT("2010-01-01"), AT("2010-01-02"))
+        read_hemispheric_power([write(tmp_path, GOOD)], AT("2010-01-01"), AT("2010-01-02"))
     with pytest.raises(ThermodaError, match="cannot be read"):
-        read_hemispheric_power(tmp_path / "absent.txt", START, START)
+        read_hemispheric_power([tmp_path / "absent.txt"], START, START)
 
 
 def test_that_inconsistent_passes_are_refused() -> None:
@@ -119,10 +119,22 @@ def test_that_inconsistent_passes_are_refused() -> None:
 
 def test_that_the_year_2010_covers_all_of_april(data_folder: Path) -> None:
     path = data_folder / "drivers" / "noaa_hemispheric_power_2010.txt"
-    power = read_hemispheric_power(path, AT("2010-04-01"), AT("2010-05-01"))
+    power = read_hemispheric_power([path], AT("2010-04-01"), AT("2010-05-01"))
     power.require(AT("2010-04-01"), AT("2010-05-01"))
     hourly = power.at(np.arange(AT("2010-04-01T00", "h"), AT("2010-05-01T00", "h")))
     # Kp of the month peaks on the 5th from 9 to 12 UT.
     strongest = AT("2010-04-01T00", "h") + int(hourly.argmax())
     assert AT("2010-04-05T08") <= strongest <= AT("2010-04-05T12")
     assert hourly.max() > 5 * np.median(hourly)
+
+
+def test_that_several_files_are_one_list_and_a_pass_in_two_of_them_is_refused(tmp_path: Path) -> None:
+    first = write(tmp_path, GOOD).rename(tmp_path / "first.txt")
+    second = write(tmp_path, GOOD.replace("00:10:00", "00:05:00").replace("(N)", "(S)"))
+    power = read_hemispheric_power([first, second], START, START + 60 * MINUTE)
+    np.testing.assert_array_equal(power.time, START + np.array([5, 10]) * MINUTE)
+    np.testing.assert_array_equal(power.northern, [False, True])
+    with pytest.raises(ThermodaError, match=r"first\.txt, line 4: this pass is in a file before it"):
+        read_hemispheric_power([first, first], START, START + 60 * MINUTE)
+    with pytest.raises(ValueError, match="at least one"):
+        read_hemispheric_power([], START, START)

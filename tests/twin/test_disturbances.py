@@ -1,93 +1,113 @@
 from __future__ import annotations
 
-import itertools
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from da.constants import EARTH_RADIUS
-from da.twin.disturbances import TIME_ORIGIN, TravellingWave, draw_modulation, draw_waves
+from da.drivers import Drivers
+from da.twin.dipole import Dipole
+from da.twin.disturbances import TravellingDisturbance, TravellingDisturbances
 
-SECOND = np.timedelta64(1, "s")
-WAVE = TravellingWave(0.08, 500.0, 2.0, 0.4, 75.0, 20.0)
-AMPLITUDE, SPEED, PERIOD = (0.07, 0.10), (400.0, 700.0), (1.5, 3.0)
-
-
-def times_from(start: str, count: int, step_s: int) -> NDArray[np.datetime64]:
-    return np.datetime64(start, "ns") + np.arange(count) * step_s * SECOND
+Build = Callable[..., Drivers]
+LAUNCH = np.datetime64("2010-04-05T06:00:00", "ns")
+MINUTE = np.timedelta64(60 * 10**9, "ns")
 
 
-def test_that_a_front_moves_equatorward_at_the_phase_speed() -> None:
-    elapsed_s = np.arange(0, 7200, 600)
-    away_deg = 20.0 + np.degrees(WAVE.speed_m_s * elapsed_s / EARTH_RADIUS)
-    latitude, longitude = WAVE.source_latitude - away_deg, np.full(elapsed_s.size, WAVE.source_longitude)
-    time = np.datetime64("2010-04-05T03:00:00", "ns") + elapsed_s * SECOND
-    relative = WAVE.evaluate(time, latitude, longitude) / WAVE.envelope(latitude, longitude)
-    np.testing.assert_allclose(relative, relative[0], rtol=0, atol=1e-9)
-    assert abs(relative[0]) > 0.1 * WAVE.amplitude
+def disturbances(drivers: Drivers, seed: int = 1, **changes: object) -> TravellingDisturbances:
+    made = TravellingDisturbances(
+        drivers, seed, 24.0, 0.15, (600.0, 800.0), 3.0, 900.0, 150.0, 15.0, 400.0, Dipole(90.0, 0.0)
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def test_that_a_wave_has_amplitude_over_root_two_as_rms_over_a_period_where_its_envelope_is_one() -> None:
-    time = times_from("2010-04-05T00:00:00", 72, 100)
-    place = np.full(72, WAVE.source_latitude - 60.0), np.full(72, WAVE.source_longitude)
-    wave = WAVE.evaluate(time, *place)
-    np.testing.assert_allclose(WAVE.envelope(*place), 1.0, rtol=1e-12)
-    # 72 points share one period evenly, so that the mean square of the cosine is 1/2 up to rounding.
-    assert np.sqrt(np.mean(wave**2)) == pytest.approx(WAVE.amplitude / np.sqrt(2.0), rel=1e-6)
+def single(drivers: Drivers, **changes: object) -> TravellingDisturbances:
+    """One disturbance, from the north alone, at magnetic longitude 0 with 700 m/s."""
+    made = disturbances(drivers, **changes)
+    for day in range(14690, 14715):
+        made._kept[day] = ()
+    one = TravellingDisturbance(LAUNCH, 0.2, 0.0, 700.0, 68.0, 0.0)
+    made._kept[int(LAUNCH.astype("datetime64[D]").astype(int))] = (one,)
+    return made
 
 
-def test_that_the_envelope_vanishes_at_the_source_and_opposite_to_it_and_never_exceeds_one() -> None:
-    ends = WAVE.envelope(np.array([75.0, -75.0]), np.array([20.0, -160.0]))
-    np.testing.assert_allclose(ends, 0.0, atol=1e-7)
-    latitude, longitude = np.meshgrid(np.linspace(-90, 90, 91), np.linspace(-180, 180, 91))
-    envelope = WAVE.envelope(latitude.ravel(), longitude.ravel())
-    assert envelope.min() > -1e-15
-    assert envelope.max() <= 1.0 + 1e-15
+def crest(made: TravellingDisturbances, minutes: int, altitude_km: float = 400.0) -> float:
+    latitude = np.arange(-60.0, 80.0, 0.1)
+    n = latitude.size
+    wave = made.evaluate(np.repeat(LAUNCH + minutes * MINUTE, n), latitude, np.zeros(n), np.full(n, altitude_km))
+    return float(latitude[np.argmax(wave)])
 
 
-def test_that_a_wave_has_one_value_at_the_pole_whatever_the_longitude() -> None:
-    time = np.repeat(np.datetime64("2010-04-05T00:00:00", "ns"), 5)
-    wave = WAVE.evaluate(time, np.full(5, 90.0), np.linspace(-180.0, 180.0, 5))
-    np.testing.assert_allclose(wave, wave[0], rtol=0, atol=1e-12)
+def test_that_a_crest_leaves_the_oval_and_travels_equatorward_at_its_speed(drivers_of: Build) -> None:
+    made = single(drivers_of({}))
+    for minutes in (60, 180):
+        # At most one step of latitude, and the damping's pull on the crest.
+        travelled = np.degrees(700.0 * 60.0 * minutes / EARTH_RADIUS)
+        assert crest(made, minutes) == pytest.approx(68.0 - travelled, abs=0.5)
 
 
-def test_that_the_sum_of_waves_has_the_rms_of_independent_waves() -> None:
-    waves = draw_waves(np.random.default_rng(5), 3, AMPLITUDE, SPEED, PERIOD)
-    days, step_s = 100, 600
-    time = times_from("2010-01-01T00:00:00", days * 86400 // step_s, step_s)
-    latitude, longitude = np.full(time.size, 5.0), np.full(time.size, 40.0)
-    local = [wave.amplitude * wave.envelope(latitude[:1], longitude[:1])[0] for wave in waves]
-    total = sum(wave.evaluate(time, latitude, longitude) for wave in waves)
-    # A cosine of angular frequency w averages over the span T to less than 2 / (w T). The square of a sum
-    # holds products of two waves (difference and sum of the frequencies) and of each with itself.
-    phase = 2.0 * np.pi * 24.0 * days
-    rest = sum(a**2 / (2.0 * phase / u.period_h) for a, u in zip(local, waves, strict=True))
-    for (a, u), (b, v) in itertools.combinations(zip(local, waves, strict=True), 2):
-        slow, fast = abs(1.0 / u.period_h - 1.0 / v.period_h), 1.0 / u.period_h + 1.0 / v.period_h
-        rest += 2.0 * a * b / phase * (1.0 / slow + 1.0 / fast)
-    expected = sum(a**2 / 2.0 for a in local)
-    assert rest < 0.05 * expected
-    # Sums in steps of 600 s exceed the integrals by x / sin x, x = w 300 s < 0.7: less than a tenth.
-    assert np.mean(np.square(total)) == pytest.approx(expected, abs=1.1 * rest)
+def test_that_greater_heights_are_reached_first_by_the_vertical_phase_speed(drivers_of: Build) -> None:
+    made = single(drivers_of({}))
+    ahead_deg = crest(made, 120, 250.0) - crest(made, 120, 400.0)
+    assert ahead_deg == pytest.approx(np.degrees(700.0 * (150e3 / 150.0) / EARTH_RADIUS), abs=0.3)
 
 
-def test_that_drawn_waves_stay_within_their_ranges_and_come_from_both_hemispheres() -> None:
-    waves = draw_waves(np.random.default_rng(0), 50, AMPLITUDE, SPEED, PERIOD)
-    for attribute, (low, high) in {"amplitude": AMPLITUDE, "speed_m_s": SPEED, "period_h": PERIOD}.items():
-        values = np.array([getattr(wave, attribute) for wave in waves])
-        assert low <= values.min() < values.max() <= high
-    latitudes = np.array([wave.source_latitude for wave in waves])
-    assert np.all((np.abs(latitudes) >= 70.0) & (np.abs(latitudes) <= 85.0))
-    assert np.count_nonzero(latitudes > 0) == 25
+def test_that_a_disturbance_fades_with_its_damping_time_and_is_gone_after_its_lifetime(drivers_of: Build) -> None:
+    made = single(drivers_of({}))
+    heights = []
+    for minutes in (60, 240):
+        place = np.array([crest(made, minutes)])
+        time = np.array([LAUNCH + minutes * MINUTE])
+        heights.append(made.evaluate(time, place, np.zeros(1), np.full(1, 400.0))[0])
+    assert heights[1] / heights[0] == pytest.approx(np.exp(-1.0), rel=0.03)
+    late = np.repeat(LAUNCH + 60 * 24 * MINUTE, 100)
+    assert np.all(made.evaluate(late, np.linspace(-80, 80, 100), np.zeros(100), np.full(100, 400.0)) == 0.0)
 
 
-def test_that_the_modulation_has_the_stated_rms_and_no_fast_part() -> None:
-    modulation = draw_modulation(np.random.default_rng(3), 0.05, (2.0, 8.0))
-    days = 20000
-    time = TIME_ORIGIN + np.arange(2 * days) * np.timedelta64(12, "h")
-    values = modulation.evaluate(time)
-    # Cross terms fall off with the span: periods that differ by 1 percent at 8 days leave 0.4 percent each.
-    assert np.sqrt(np.mean(values**2)) == pytest.approx(0.05, rel=0.02)
-    # The steepest slope is the sum of the amplitudes times 2 pi / 2 d, in half a day.
-    assert np.abs(np.diff(values)).max() < 0.05 * np.sqrt(2.0 / 3.0) * 3 * 2 * np.pi / 2.0 * 0.5
+def test_that_a_disturbance_is_strongest_in_its_sector_and_absent_at_the_pole(drivers_of: Build) -> None:
+    made = single(drivers_of({}))
+    time, height = np.repeat(LAUNCH + 30 * MINUTE, 3), np.full(3, 400.0)
+    wave = made.evaluate(time, np.full(3, crest(made, 30)), np.array([0.0, 60.0, 180.0]), height)
+    assert wave[0] > 1.4 * wave[1] > 0.0
+    assert wave[2] < 0.2 * wave[0]
+    pole = made.evaluate(np.array([LAUNCH]), np.array([90.0]), np.zeros(1), np.full(1, 400.0))
+    assert abs(pole[0]) < 0.004
+
+
+def test_that_the_number_follows_the_activity(drivers_of: Build) -> None:
+    first, last = np.datetime64("2010-04-01", "ns"), np.datetime64("2010-04-21", "ns")
+    counts = {}
+    for thirds in (3, 21):
+        made = disturbances(drivers_of({}, elsewhere=thirds))
+        counts[thirds] = len(made.between(first, last))
+    # Twenty days of 24 x 0.25, and of 24 x (0.25 + 1.17 / 2.17), within four standard deviations of Poisson's law.
+    assert counts[3] == pytest.approx(120.0, abs=4 * np.sqrt(120.0))
+    assert counts[21] == pytest.approx(378.0, abs=4 * np.sqrt(378.0))
+
+
+def test_that_what_is_drawn_depends_on_seed_and_day_but_not_on_the_period_asked_for(drivers_of: Build) -> None:
+    drivers = drivers_of({}, elsewhere=12)
+    day, next_day = np.datetime64("2010-04-07", "ns"), np.datetime64("2010-04-08", "ns")
+    alone = disturbances(drivers).between(day, next_day)
+    within = disturbances(drivers).between(np.datetime64("2010-04-02", "ns"), np.datetime64("2010-04-12", "ns"))
+    assert alone
+    assert alone == tuple(one for one in within if day <= one.launch < next_day)
+    later = replace(
+        drivers,
+        day=drivers.day[3:],
+        f107_observed_sfu=drivers.f107_observed_sfu[3:],
+        f107_81day_sfu=drivers.f107_81day_sfu[3:],
+        kp_thirds=drivers.kp_thirds[24:],
+    )
+    assert disturbances(later).between(day, next_day) == alone
+    assert disturbances(drivers, seed=2).between(day, next_day) != alone
+    assert all(600.0 <= one.speed_m_s <= 800.0 for one in within)
+
+
+@pytest.mark.parametrize("changes", [{"amplitude": 0.0}, {"rate_per_day": 0.0}])
+def test_that_zero_switches_the_term_off(drivers_of: Build, changes: dict[str, object]) -> None:
+    made = disturbances(drivers_of({}, elsewhere=20), **changes)
+    time = LAUNCH + np.arange(100) * MINUTE
+    assert np.all(made.evaluate(time, np.linspace(-90, 90, 100), np.zeros(100), np.full(100, 400.0)) == 0.0)

@@ -7,18 +7,18 @@ from scipy.integrate import solve_ivp
 
 from da.constants import EARTH_EQUATORIAL_RADIUS, EARTH_GM, EARTH_J2
 from da.geodesy import cartesian_from_geodetic
-from da.twin import CircularOrbit
+from da.twin import AnalyticOrbit
 
 EPOCH = np.datetime64("2010-04-04T05:30:00", "ns")
 SECOND = np.timedelta64(1, "s")
 CHAMP_INCLINATION = 87.3
 
 
-def orbit(altitude_km: float = 400.0, inclination_deg: float = CHAMP_INCLINATION) -> CircularOrbit:
-    return CircularOrbit(altitude_km, inclination_deg, 30.0, 10.0, EPOCH)
+def orbit(altitude_km: float = 400.0, inclination_deg: float = CHAMP_INCLINATION) -> AnalyticOrbit:
+    return AnalyticOrbit(altitude_km, inclination_deg, 30.0, 10.0, EPOCH)
 
 
-def one_revolution(satellite: CircularOrbit, points: int = 4000) -> NDArray[np.datetime64]:
+def one_revolution(satellite: AnalyticOrbit, points: int = 4000) -> NDArray[np.datetime64]:
     fractions = np.arange(points) / points
     return EPOCH + np.round(1e9 * satellite.nodal_period_s * fractions).astype("timedelta64[ns]")
 
@@ -39,7 +39,7 @@ def test_that_a_geostationary_satellite_stays_over_one_longitude() -> None:
 def test_that_the_radius_obeys_keplers_third_law() -> None:
     low, high = orbit(302.0), orbit(474.0)
     ratio = high.kepler_period_s / low.kepler_period_s
-    assert ratio**2 == pytest.approx((high.radius_m / low.radius_m) ** 3, rel=1e-14)
+    assert ratio**2 == pytest.approx((high.semi_major_axis_m / low.semi_major_axis_m) ** 3, rel=1e-14)
 
 
 @pytest.mark.parametrize("inclination_deg", [0.0, 51.6, CHAMP_INCLINATION, 98.2, 180.0])
@@ -63,14 +63,14 @@ def test_that_the_highest_geocentric_latitude_is_the_inclination(inclination_deg
     position = satellite.positions(one_revolution(satellite))
     axis_distance, z = cartesian_from_geodetic(position.latitude, 1e3 * position.altitude_km)
     geocentric = np.degrees(np.arctan2(z, axis_distance))
-    np.testing.assert_allclose(np.hypot(axis_distance, z), satellite.radius_m, rtol=1e-14)
+    np.testing.assert_allclose(np.hypot(axis_distance, z), satellite.semi_major_axis_m, rtol=1e-14)
     # 4000 points miss the summit by at most 0.045 degrees along the orbit: 2e-5 degrees of latitude or less.
     assert geocentric.max() == pytest.approx(highest, abs=3e-5)
     assert geocentric.min() == pytest.approx(-highest, abs=3e-5)
 
 
 def test_that_the_equator_is_crossed_northward_once_in_a_nodal_period() -> None:
-    satellite = CircularOrbit(400.0, 60.0, 0.0, 0.0, EPOCH)
+    satellite = AnalyticOrbit(400.0, 60.0, 0.0, 0.0, EPOCH)
     period = np.round(satellite.nodal_period_s * 1e9 * np.arange(5)).astype("timedelta64[ns]")
     np.testing.assert_allclose(satellite.positions(EPOCH + period).latitude, 0.0, atol=1e-6)
     assert np.all(satellite.positions(EPOCH + period + SECOND).latitude > 0.0)
@@ -79,7 +79,7 @@ def test_that_the_equator_is_crossed_northward_once_in_a_nodal_period() -> None:
 def test_that_the_nodal_period_is_keplers_at_60_degrees_and_shorter_below() -> None:
     # 3 - 4 sin^2 i vanishes at 60 degrees and is 3 at the equator.
     at_60, equatorial = orbit(400.0, 60.0), orbit(400.0, 0.0)
-    k = 1.5 * EARTH_J2 * (EARTH_EQUATORIAL_RADIUS / equatorial.radius_m) ** 2
+    k = 1.5 * EARTH_J2 * (EARTH_EQUATORIAL_RADIUS / equatorial.semi_major_axis_m) ** 2
     assert at_60.nodal_period_s == pytest.approx(at_60.kepler_period_s, rel=1e-14)
     assert equatorial.kepler_period_s / equatorial.nodal_period_s == pytest.approx(1 + 3 * k, rel=1e-14)
 
@@ -88,12 +88,12 @@ def test_that_the_nodal_period_is_keplers_at_60_degrees_and_shorter_below() -> N
 def test_that_the_node_precesses_as_the_textbook_says(inclination_deg: float) -> None:
     # -2.06474e14 a^(-7/2) cos i degrees a day, a in km (Wertz & Larson, Space Mission Analysis and Design).
     satellite = orbit(500.0, inclination_deg)
-    expected = -2.06474e14 * (1e-3 * satellite.radius_m) ** -3.5 * np.cos(np.radians(inclination_deg))
+    expected = -2.06474e14 * (1e-3 * satellite.semi_major_axis_m) ** -3.5 * np.cos(np.radians(inclination_deg))
     assert satellite.node_rate_deg_per_day == pytest.approx(expected, rel=1e-4)
 
 
 def test_that_the_node_precesses_as_the_integrated_equations_of_motion_with_j2_do() -> None:
-    satellite = CircularOrbit(450.0, 70.0, 0.0, 0.0, EPOCH)
+    satellite = AnalyticOrbit(450.0, 70.0, 0.0, 0.0, EPOCH)
 
     def motion(_: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
         x, radius = y[:3], np.linalg.norm(y[:3])
@@ -102,9 +102,9 @@ def test_that_the_node_precesses_as_the_integrated_equations_of_motion_with_j2_d
         pull = -EARTH_GM * x / radius**3 + oblate * x * (squared - np.array([1.0, 1.0, 3.0]))
         return np.concatenate([y[3:], pull])
 
-    speed = np.sqrt(EARTH_GM / satellite.radius_m)
+    speed = np.sqrt(EARTH_GM / satellite.semi_major_axis_m)
     inclination = np.radians(70.0)
-    start = [satellite.radius_m, 0, 0, 0, speed * np.cos(inclination), speed * np.sin(inclination)]
+    start = [satellite.semi_major_axis_m, 0, 0, 0, speed * np.cos(inclination), speed * np.sin(inclination)]
     end = solve_ivp(motion, (0.0, 86400.0), start, method="DOP853", rtol=1e-10, atol=1e-4).y[:, -1]
     normal = np.cross(end[:3], end[3:])
     node = np.degrees(np.arctan2(normal[0], -normal[1]))
@@ -139,7 +139,7 @@ def test_that_the_local_time_of_the_node_drifts_at_the_stated_rate() -> None:
 
 
 def test_that_an_orbit_made_from_a_local_time_crosses_the_equator_at_it() -> None:
-    satellite = CircularOrbit.from_node_local_time(302.0, CHAMP_INCLINATION, 15.25, 0.0, EPOCH)
+    satellite = AnalyticOrbit.from_node_local_time(302.0, CHAMP_INCLINATION, 15.25, 0.0, EPOCH)
     position = satellite.positions(EPOCH)
     universal_time_h = 5.5
     assert satellite.node_local_time_h(EPOCH)[0] == pytest.approx(15.25, abs=1e-9)
@@ -165,4 +165,53 @@ def test_that_longitudes_stay_within_minus_180_and_180() -> None:
 )
 def test_that_impossible_elements_are_refused(elements: tuple[float, float, float, float], word: str) -> None:
     with pytest.raises(ValueError, match=word):
-        CircularOrbit(*elements, EPOCH)
+        AnalyticOrbit(*elements, EPOCH)
+
+
+ECCENTRIC = AnalyticOrbit(500.0, 70.0, 30.0, 40.0, EPOCH, 0.02, 100.0)
+
+
+def test_that_an_orbit_with_vanishing_eccentricity_is_the_circular_one() -> None:
+    time = EPOCH + np.arange(0, 86400, 300) * SECOND
+    circular = AnalyticOrbit(500.0, 70.0, 30.0, 40.0, EPOCH).positions(time)
+    almost = AnalyticOrbit(500.0, 70.0, 30.0, 40.0, EPOCH, 1e-12, 100.0).positions(time)
+    for one, other in zip(circular, almost, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.0, atol=1e-7)
+
+
+def test_that_perigee_and_apogee_lie_ea_below_and_above() -> None:
+    time = EPOCH + np.arange(0, 12000, 2) * SECOND
+    position = ECCENTRIC.positions(time)
+    axis_distance, z = cartesian_from_geodetic(position.latitude, 1e3 * position.altitude_km)
+    radius = np.hypot(axis_distance, z)
+    a = ECCENTRIC.semi_major_axis_m
+    np.testing.assert_allclose([radius.min(), radius.max()], [0.98 * a, 1.02 * a], rtol=1e-7)
+
+
+def test_that_the_satellite_starts_at_its_argument_of_latitude() -> None:
+    position = ECCENTRIC.positions(EPOCH)
+    axis_distance, z = cartesian_from_geodetic(position.latitude, 1e3 * position.altitude_km)
+    sine = np.sin(np.radians(70.0)) * np.sin(np.radians(40.0))
+    np.testing.assert_allclose(z / np.hypot(axis_distance, z), sine, rtol=1e-12)
+
+
+def test_that_areas_are_swept_evenly_without_oblateness() -> None:
+    # Kepler's second law: the area from perigee grows as E - e sin E, that is with the mean anomaly.
+    days = np.linspace(0.0, 0.1, 2000)
+    true, radius = ECCENTRIC._true_anomaly(days)
+    true = np.unwrap(true)
+    swept = np.cumsum(0.5 * radius[1:] * radius[:-1] * np.sin(np.diff(true)))
+    np.testing.assert_allclose(np.diff(swept), np.diff(swept)[0], rtol=1e-6)
+
+
+def test_that_the_perigee_stands_still_at_the_critical_inclination() -> None:
+    # 2 - (5/2) sin^2 i vanishes at 63.43 degrees; an equatorial perigee advances by twice what its node goes back.
+    critical = AnalyticOrbit(500.0, np.degrees(np.arcsin(np.sqrt(0.8))), 0.0, 0.0, EPOCH, 0.01)
+    equatorial = AnalyticOrbit(500.0, 0.0, 0.0, 0.0, EPOCH, 0.01)
+    assert critical.perigee_rate_deg_per_day == pytest.approx(0.0, abs=1e-12)
+    assert equatorial.perigee_rate_deg_per_day == pytest.approx(-2.0 * equatorial.node_rate_deg_per_day, rel=1e-12)
+
+
+def test_that_too_large_an_eccentricity_is_refused() -> None:
+    with pytest.raises(ValueError, match="eccentricity"):
+        AnalyticOrbit(500.0, 70.0, 0.0, 0.0, EPOCH, 0.5)

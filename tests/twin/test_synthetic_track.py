@@ -5,11 +5,11 @@ import pytest
 
 from da.drivers import Drivers
 from da.tracks.track import DensityTrack
-from da.twin import CircularOrbit, TwinTruth, synthetic_track
+from da.twin import AnalyticOrbit, TwinTruth, synthetic_track
 
 START = np.datetime64("2010-04-04T00:00:00", "ns")
 STOP = np.datetime64("2010-04-06T00:00:00", "ns")
-ORBIT = CircularOrbit(302.0, 87.3, 40.0, 0.0, START)
+ORBIT = AnalyticOrbit(302.0, 87.3, 40.0, 0.0, START)
 
 
 def track(drivers: Drivers, noise_seed: int = 0, **options: float) -> DensityTrack:

@@ -98,9 +98,8 @@ def test_that_carbon_dioxide_thins_out_with_its_own_scale_height(thermosphere: R
     assert_allclose(found, 0.5 * (expected[1:] + expected[:-1]), rtol=1e-10)
 
 
-def test_that_the_factor_is_linear_in_lagged_power_and_never_negative() -> None:
-    assert_allclose(cooling.nitric_oxide_factor(np.array([20.0, 70.0]), 20.0, 0.02), [1.0, 2.0])
-    assert cooling.nitric_oxide_factor(0.0, 200.0, 0.02) == 0.0
+def test_that_auroral_nitric_oxide_is_linear_in_the_lagged_power_beyond_the_quiet_one() -> None:
+    assert_allclose(cooling.auroral_nitric_oxide(np.array([20.0, 70.0, 10.0]), 20.0, 0.02), [0.0, 1.0, -0.2])
 
 
 @pytest.mark.parametrize("tau_h", [1.0, 24.0, 1000.0])

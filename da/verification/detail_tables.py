@@ -1,0 +1,163 @@
+"""Tables of the details of an evaluation, for the terminal: further scores, significance, groups, observation space."""
+
+from __future__ import annotations
+
+import math
+
+from rich import box
+from rich.table import Table
+
+from da.verification.bootstrap import Interval
+from da.verification.details import BASELINES, EvaluationDetails, SatelliteDetails
+from da.verification.evaluation import Activity, Row
+from da.verification.observation_space import InnovationStatistics, InnovationValue
+from da.verification.storm import PHASES
+from da.verification.tables import score_columns
+
+_SHORT = {
+    Row.MSIS: "MSIS",
+    Row.CALIBRATED_MSIS: "calibrated",
+    Row.PERSISTED: "persisted",
+    Row.OPEN_LOOP: "open loop",
+    Row.FORECAST: "forecast",
+    Row.ANALYSIS: "analysis",
+}
+
+
+def detail_tables(details: EvaluationDetails) -> list[Table]:
+    """Return the tables of all satellites and of the observation space, at most 120 characters wide."""
+    tables = []
+    for one in details.satellites:
+        tables += [_further(one), _uncertainty(one), _groups(one)]
+    if details.innovations is not None and details.innovations.value():
+        tables.append(_innovations(details.innovations))
+    return tables
+
+
+def _table(title: str, caption: str) -> Table:
+    table = Table(title=title, caption=caption, box=box.HORIZONTALS, pad_edge=False, collapse_padding=True)
+    table.title_justify = table.caption_justify = "left"
+    table.add_column("", no_wrap=True)
+    return table
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _interval(interval: Interval, digits: int = 3) -> str:
+    value, lower, upper = (_number(number, digits) for number in (interval.value, interval.lower, interval.upper))
+    # The backslash keeps rich from reading brackets as markup.
+    return f"{value} \\[{lower}, {upper}]" if lower else value
+
+
+def _probability(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "<0.001"
+
+
+def _further(details: SatelliteDetails) -> Table:
+    satellite = details.satellite
+    epoch = (
+        "none: Kp stays below 5" if satellite.epoch is None else str(satellite.epoch)[:16].replace("T", " ") + " UTC"
+    )
+    table = _table(
+        f"{satellite.satellite}: further scores of all points, orbit means, and peak of the storm",
+        "PE: prediction efficiency; NRMSE: over the observed mean; CRPS of ln density; z: std of (ln o - mean)/spread\n"
+        f"{details.orbits[Row.MSIS].count.size} complete orbits; storm epoch (largest Kp) {epoch}; "
+        "peak of orbit means: amplitude over pre-storm",
+    )
+    headers = ("median\nln(o/m)", "MAPE\n%", "PE\n", "NRMSE\n", "CRPS\n", "z\n")
+    for header in (
+        *headers,
+        "orbit mean\nln(O/M)",
+        "orbit std\nln(O/M)",
+        "orbit\ncorr.",
+        "peak\nampl. %",
+        "peak\ntime h",
+    ):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in satellite.modelled:
+        scores = score_columns(satellite, Activity.ALL, row)
+        orbit, peak = details.orbit_scores[row], details.peaks[row]
+        table.add_row(
+            f" {row}",
+            _number(scores["median_log_ratio"]),
+            _number(scores["mape_percent"], 1),
+            _number(scores["prediction_efficiency"]),
+            _number(scores["nrmse_mean"]),
+            _number(scores["crps_ln_density"]),
+            _number(scores["reduced_dispersion"], 2),
+            _number(orbit.mean_log_ratio),
+            _number(orbit.std_log_ratio),
+            _number(orbit.correlation),
+            _number(peak.amplitude_percent, 1),
+            _number(peak.time_h, 1),
+        )
+    return table
+
+
+def _uncertainty(details: SatelliteDetails) -> Table:
+    orbits = details.significance[Row.MSIS].orbits
+    table = _table(
+        f"{details.satellite.satellite}: 95 % intervals, and is the forecast better?",
+        f"block bootstrap over {orbits} orbits (blank: fewer than 6); skill of forecast = 1 - MSE(forecast)/MSE(row)\n"
+        "of ln(o/m); p: of no difference, by paired block bootstrap and by Diebold-Mariano over orbits",
+    )
+    for header in ("mean ln(o/m)", "RMS ln(o/m)", "skill of forecast", "p boot.", "p D.-M."):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row, intervals in details.intervals.items():
+        cells = [_interval(intervals["mean_log_ratio"]), _interval(intervals["rms_log_ratio"])]
+        if row in BASELINES:
+            test = details.significance[row]
+            cells += [_interval(test.skill, 2), _probability(test.p_bootstrap), _probability(test.p_diebold_mariano)]
+        table.add_row(f" {row}", *cells)
+    return table
+
+
+def _groups(details: SatelliteDetails) -> Table:
+    satellite = details.satellite
+    phases = "; ".join(f"{phase} {start:g} to {stop:g} h" for phase, (start, stop) in PHASES.items())
+    table = _table(
+        f"{satellite.satellite}: mean / RMS of ln(o/m) by group",
+        f"phases about the epoch: {phases}\ndebiased: each row times observed/modelled mean density before the storm",
+    )
+    table.add_column("n", justify="right", no_wrap=True)
+    for row in satellite.modelled:
+        table.add_column(_SHORT[row], justify="right", no_wrap=True)
+    for name, groups in details.groups.items():
+        table.add_section()
+        table.add_row(f"[bold]{name}[/bold]")
+        for label, rows in groups.items():
+            scores = [rows[row].pairs.value() for row in satellite.modelled]
+            cells = [f"{one.mean_log_ratio:+.2f} / {one.rms_log_ratio:.2f}" for one in scores]
+            table.add_row(f" {label}", str(scores[0].n), *cells)
+    return table
+
+
+def _innovations(statistics: InnovationStatistics) -> Table:
+    table = _table(
+        "observation space of the analyses, by height; in units of the assumed error sigma",
+        "d: innovation; chi2: mean of d^2/(spread^2 + sigma^2), 1 if right\n"
+        "sigma_o, _f, _a: estimated over assumed errors of observation,\nforecast and analysis "
+        "(Desroziers et al. 2005), blank if negative\nDFS: sum of (analysis spread/sigma)^2",
+    )
+    for header in ("n", "mean d", "RMS d", "chi2", "sigma_o", "sigma_f", "sigma_a", "DFS"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for one in statistics.value():
+        table.add_row(f" {one.altitude_km:g} km", *_innovation_cells(one))
+    table.add_section()
+    table.add_row(" all", *_innovation_cells(statistics.total()))
+    return table
+
+
+def _innovation_cells(one: InnovationValue) -> list[str]:
+    return [
+        str(one.n),
+        _number(one.mean_innovation, 2),
+        _number(one.rms_innovation, 2),
+        _number(one.chi_square, 2),
+        _number(one.observation_error_ratio, 2),
+        _number(one.background_error_ratio, 2),
+        _number(one.analysis_error_ratio, 2),
+        _number(one.degrees_of_freedom, 1),
+    ]
