@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -21,12 +21,15 @@ from da.errors import ThermodaError
 from da.filter_record import BoolArray, FilterRecord
 from da.moments import EnsembleMoments
 from da.observations import DENSITY, ObservationBatch
-from da.storage import CHUNK_CACHE, CONVENTIONS, seconds_since_epoch, write_time
+from da.storage import CHUNK_CACHE, CONVENTIONS, record_of, seconds_since_epoch, write_time
 
 FloatArray = NDArray[np.float64]
 
 NONE = -1
 """Fills whole numbers where an analysis has fewer observations than another one."""
+
+LONGEST_DIMENSION = 10_000_000
+"""A grid of one degree and a hundred levels has 6.5 million cells."""
 
 CENTRE = ("level_index", "latitude_index", "longitude_index")
 """Coordinates of the sub-domains: their centres in cells of the state grid."""
@@ -40,16 +43,17 @@ class _Numbers:
 
     def __init__(self, variable: Any, dimension_values: bool) -> None:
         self._variable, self._dimension_values = variable, dimension_values
-        self._names: list[str] = []
 
     def of(self, name: str) -> int:
-        if name not in self._names:
-            self._names.append(name)
+        word = re.sub(r"[^\w.+@-]+", "_", name)
+        words = getattr(self._variable, "flag_meanings", "").split()
+        if word not in words:
+            words.append(word)
             if self._dimension_values:
-                self._variable[len(self._names) - 1] = len(self._names) - 1
-            self._variable.flag_values = np.arange(len(self._names), dtype=np.int32)
-            self._variable.flag_meanings = " ".join(re.sub(r"[^\w.+@-]+", "_", one) for one in self._names)
-        return self._names.index(name)
+                self._variable[len(words) - 1] = len(words) - 1
+            self._variable.flag_values = np.arange(len(words), dtype=np.int32)
+            self._variable.flag_meanings = " ".join(words)
+        return words.index(word)
 
 
 class _AnalysisFile:
@@ -59,6 +63,13 @@ class _AnalysisFile:
         self._file = Dataset(path, "w", format="NETCDF4")
         self._file.setncatts({"Conventions": CONVENTIONS, **attributes})
         write_time(self._file)
+
+    @classmethod
+    def reopened(cls, path: Path) -> Self:
+        """Return a file that was closed, for more records; OSError where it cannot be opened."""
+        file = cls.__new__(cls)
+        file._file = Dataset(path, "a")
+        return file
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -92,13 +103,16 @@ class _AnalysisFile:
         return variable
 
     def _write(self, time: np.datetime64, columns: Mapping[str, Any]) -> None:
-        record = len(self._file.dimensions["time"])
+        record = record_of(self._file, time)
+        anew = record < len(self._file.dimensions["time"])
         for name, values in columns.items():
             variable = self._file.variables[name]
             if variable.ndim == 1:
                 variable[record] = values
-            else:
-                variable[record, : len(values)] = values
+                continue
+            if anew and len(values) < variable.shape[1]:
+                variable[record, len(values) :] = np.ma.masked
+            variable[record, : len(values)] = values
         self._file.variables["time"][record] = seconds_since_epoch(time)
         self._file.sync()
 
@@ -147,6 +161,7 @@ class ObservationFile(_AnalysisFile):
         if self._is_new:
             self._define(batches[0].operator, max(1, used.size))
         before, after = EnsembleMoments.of(forecast), EnsembleMoments.of(analysis)
+        sources = _Numbers(self._file.variables["source"], dimension_values=False)
         joined = {
             name: np.concatenate([getattr(batch, name) for batch in batches])
             for name in ("values", "error_standard_deviation", "latitude", "longitude", "altitude_km")
@@ -160,7 +175,7 @@ class ObservationFile(_AnalysisFile):
             "analysis_mean": after.mean,
             "analysis_spread": after.spread,
             "used": used.astype(np.int8),
-            "source": np.repeat([self._sources.of(one.source) for one in batches], [len(one) for one in batches]),
+            "source": np.repeat([sources.of(one.source) for one in batches], [len(one) for one in batches]),
             "observations": used.size,
         }
         self._write(time, columns)
@@ -178,8 +193,7 @@ class ObservationFile(_AnalysisFile):
         self._create("altitude", "f8", along, chunks, np.nan, units="km", long_name="altitude", standard_name=height)
         used = self._create("used", "i1", along, chunks, NONE, units="1", long_name="whether it was assimilated")
         used.flag_values, used.flag_meanings = np.array([0, 1], dtype=np.int8), "refused used"
-        source = self._create("source", "i4", along, chunks, NONE, units="1", long_name="where it comes from")
-        self._sources = _Numbers(source, dimension_values=False)
+        self._create("source", "i4", along, chunks, NONE, units="1", long_name="where it comes from")
         self._create("observations", "i4", ("time",), (1,), units="1", long_name="number of observations")
 
 
@@ -257,18 +271,21 @@ class FilterFile(_AnalysisFile):
             for name, (dimension, _) in self.COUNTS.items()
         }
         for name, count in record.sources.items():
-            number = self._numbers["source"].of(name)
+            number = self._numbers("source").of(name)
             columns["observations_used"][number] = count.used
             columns["observations_refused"][number] = count.refused
         for name, hits in record.constraint_hits.items():
-            columns["constraint_hits"][self._numbers["constraint"].of(name)] = hits
+            columns["constraint_hits"][self._numbers("constraint").of(name)] = hits
         return columns
+
+    def _numbers(self, dimension: str) -> _Numbers:
+        return _Numbers(self._file.variables[dimension], dimension_values=True)
 
     def _number(self, dimension: str, names: Iterable[str]) -> None:
         """Give every name a number; what is new was counted zero times in earlier records."""
         known = len(self._file.dimensions[dimension])
         for name in names:
-            self._numbers[dimension].of(name)
+            self._numbers(dimension).of(name)
         new = slice(known, len(self._file.dimensions[dimension]))
         earlier = len(self._file.dimensions["time"])
         for name, (along, _) in self.COUNTS.items():
@@ -309,11 +326,9 @@ class FilterFile(_AnalysisFile):
             self._create(full_name, "f8", ("time",), (1,), units=units, long_name=f"{parameter}: {long_name}")
 
     def _define_counts(self) -> None:
-        self._numbers: dict[str, _Numbers] = {}
         for dimension in ("source", "constraint"):
             self._file.createDimension(dimension, None)
-            names = self._create(dimension, "i4", (dimension,), (8,), units="1", long_name=f"number of the {dimension}")
-            self._numbers[dimension] = _Numbers(names, dimension_values=True)
+            self._create(dimension, "i4", (dimension,), (8,), units="1", long_name=f"number of the {dimension}")
         for name, (dimension, long_name) in self.COUNTS.items():
             self._create(name, "i8", ("time", dimension), (1, 8), units="1", long_name=long_name)
 
@@ -340,19 +355,32 @@ def read_inflation_state(
     if not path.is_file():
         raise ThermodaError(f"{path}: there is no such file (analysis.adaptive_inflation.restart_file)")
     try:
+        _refuse_vast(path)
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             return _inflation_state(path, dataset, centre, time)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise ThermodaError(f"{path}: is not a netCDF file that can be read ({error})") from error
+
+
+def _refuse_vast(path: Path) -> None:
+    """Raise ThermodaError where a dimension is longer than a run's: xarray reads coordinates when it opens a file."""
+    with Dataset(path) as dataset:
+        for name, dimension in dataset.dimensions.items():
+            if dimension.size > LONGEST_DIMENSION:
+                raise ThermodaError(f"{path}: its dimension {name} of {dimension.size} is longer than a run has")
 
 
 def _inflation_state(
     path: Path, dataset: xr.Dataset, centre: FloatArray, time: np.datetime64 | None
 ) -> tuple[FloatArray, FloatArray]:
     missing = [name for name in (*FilterFile.INFLATION, *CENTRE, "time") if name not in dataset.variables]
-    if missing or not dataset.sizes["time"]:
+    if missing or not dataset["time"].size:
         what = f"no {missing[0]}" if missing else "no analysis"
         raise ThermodaError(f"{path}: has {what}; a restart needs the filter.nc of a run with adaptive_inflation")
+    along = {name: dataset[name].dims for name in ("time", *CENTRE, *FilterFile.INFLATION)}
+    wanted = [("time",), *(("sub_domain",),) * len(CENTRE), *(("time", "sub_domain"),) * len(FilterFile.INFLATION)]
+    if list(along.values()) != wanted or any(dataset[name].dtype.kind not in "iufM" for name in along):
+        raise ThermodaError(f"{path}: {', '.join(along)} are not those of the filter.nc of a run")
     theirs = np.column_stack([dataset[name].values for name in CENTRE])
     if theirs.shape != centre.shape or not np.array_equal(theirs, centre):
         raise ThermodaError(

@@ -176,10 +176,11 @@ def _trial(
     small = experiment.model_copy(update={"ensemble": experiment.ensemble.model_copy(update={"members": members})})
     forecasts = build_forecasts(small, experiment.model.adapter, model, drivers, SerialCommunicator(), TRIAL)
     plan = schedule(experiment)
+    begin = spin_up_edges(experiment)[0] if isinstance(model, MembersInFiles) else plan.start
     states = model.initial(
-        plan.start, forecasts.inputs, streams(experiment.experiment.seed, Purpose.INITIAL_STATE, range(members))
+        begin, forecasts.inputs, streams(experiment.experiment.seed, Purpose.INITIAL_STATE, range(members))
     )
-    height = forecasts.height(states, plan.start)
+    height = forecasts.height(states, begin)
     observe_s = _seconds(lambda: [observe_density(model, states, height, one.batch) for one in due])
     if isinstance(model, MembersInFiles):
         # Its forecasts are programs that run for minutes.

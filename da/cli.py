@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,15 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from da.errors import ThermodaError
+from da.yaml_source import YamlSource
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from da.config import Experiment
+    from da.inheritance import ResolvedText
     from da.parallel import Communicator
+    from da.study import ExperimentReader, PlannedRun
 
 app = typer.Typer(
     name="thermoda",
@@ -41,6 +44,7 @@ EXIT_INTERRUPTED = 130
 RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment YAML file", metavar="FILE")]
+Ranks = Annotated[int, typer.Option(min=1, help="Processes of each run, under mpiexec if more than one")]
 
 
 def _launched_rank() -> int:
@@ -67,24 +71,30 @@ def run_command(
     comm = start_communicator()
     began = time.perf_counter()
     with _ending_together(comm):
-        experiment, settings, text = from_root(comm, lambda: _read(file))
+        experiment, settings, configuration = from_root(comm, lambda: _read(file))
         with collective(comm, ""):
             model = find_adapter(experiment.model.adapter).build(settings)
         with RunProgress(_console(), enabled=comm.rank == 0) as progress:
-            result = execute(comm, experiment, text, model, overwrite, progress.update)
+            result = execute(comm, experiment, configuration, model, overwrite, progress.update)
     if comm.rank == 0:
         print_run_summary(_console(), experiment, result, time.perf_counter() - began)
 
 
 @app.command("check")
-def check_command(file: ExperimentFile) -> None:
+def check_command(
+    file: ExperimentFile,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print the YAML with all that it inherits")] = False,
+) -> None:
     """Validate an experiment and print what it resolves to, without running it."""
     from da.checking import resolve, resolved_table
     from model_adapters.registry import find_adapter
 
-    experiment, settings, _ = _read(file)
-    resolved = resolve(experiment, find_adapter(experiment.model.adapter).build(settings))
-    _console().print(resolved_table(file, experiment, settings, resolved))
+    experiment, settings, configuration = _read(file)
+    if resolved:
+        typer.echo(configuration.text, nl=False)
+        return
+    sizes = resolve(experiment, find_adapter(experiment.model.adapter).build(settings))
+    _console().print(resolved_table(file, experiment, settings, sizes))
 
 
 @app.command("spinup")
@@ -121,6 +131,7 @@ def evaluate_command(
 ) -> None:
     """Compare MSIS, calibrated MSIS, persisted scale factor, open loop, forecast and analysis along every satellite."""
     from da.config import read_experiment
+    from da.figures.tracks import write_figures
     from da.verification import (
         compare_expectations,
         detail_tables,
@@ -130,7 +141,6 @@ def evaluate_command(
         tables,
         write_evaluation,
         write_evaluation_netcdf,
-        write_figures,
     )
 
     evaluation = evaluate(run)
@@ -147,6 +157,58 @@ def evaluate_command(
         console.print(expectations_table(comparisons))
     if missed := [one for one in comparisons if not one.met]:
         raise ThermodaError(f"{run}: {len(missed)} of {len(comparisons)} expected figures are not met")
+
+
+@app.command("study")
+def study_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of experiment files", metavar="DIR")],
+    ranks: Ranks = 1,
+    only: Annotated[list[str] | None, typer.Option(help="Name of an experiment; may be repeated")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs of another configuration")] = False,
+    table_only: Annotated[
+        bool, typer.Option("--table-only", help="Run nothing; print the table of what is there")
+    ] = False,
+) -> None:
+    """Run all experiments of a folder that are not complete yet, evaluate them, and print one table."""
+    from da.key_figures import update
+    from da.study import RUNS, chosen, plan, study_files
+    from da.study_table import study_table
+
+    _refuse_launcher("study")
+    reader = _experiment_reader()
+    files = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
+    runs = plan(files, reader)
+    results = RUNS / folder.resolve().name
+    if table_only:
+        _console().print(study_table(update(results), runs))
+        return
+    _make_study(chosen(runs, only) if only else runs, results, reader, ranks, overwrite)
+
+
+@app.command("sweep")
+def sweep_command(
+    file: ExperimentFile,
+    values: Annotated[list[str], typer.Option("--set", help="section.key=value,value; may be repeated")],
+    name: Annotated[str | None, typer.Option(help="Results go to runs/NAME; default: that of FILE with _sweep")] = None,
+    ranks: Ranks = 1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs of another configuration")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run; write nothing")] = False,
+) -> None:
+    """Run an experiment with all combinations of values, evaluate the runs, and print one table."""
+    from da.study import RUNS, plan
+    from da.sweep import parse_axis, sweep_name, validated, variants, write_variants
+
+    _refuse_launcher("sweep")
+    reader, source, name = _experiment_reader(), YamlSource.read(file), sweep_name(file, name)
+    axes = [parse_axis(text) for text in values]
+    grid = variants(name, axes)
+    runs = plan(validated(source, grid, name, reader), reader)
+    if dry_run:
+        for run, variant in zip(runs, grid, strict=True):
+            typer.echo(f"{run.folder}: {run.state}: {variant.describe()}")
+        return
+    write_variants(source, grid, name)
+    _make_study(runs, RUNS / name, reader, ranks, overwrite, tuple(axis.key for axis in axes))
 
 
 @app.command("schema")
@@ -185,17 +247,87 @@ def round_trip_command() -> None:
         typer.echo(line)
 
 
-def _read(file: Path) -> tuple[Experiment, BaseModel, str]:
-    """Return an experiment, the settings of its model, and the text of the file."""
-    from da.config import read_experiment
+def _read(file: Path) -> tuple[Experiment, BaseModel, ResolvedText]:
+    """Return an experiment, the settings of its model, and its resolved text with the files that it came from."""
+    source = YamlSource.read(file)
+    return *_validated(source), source.resolved()
+
+
+def _validated(source: YamlSource) -> tuple[Experiment, BaseModel]:
+    """Return the experiment of a source, and the settings of its model."""
+    from da.config import Experiment
     from model_adapters.registry import find_adapter
 
-    experiment, source = read_experiment(file)
+    experiment = source.validate(Experiment)
     try:
         adapter = find_adapter(experiment.model.adapter)
     except ThermodaError as error:
         raise source.error(("model", "adapter"), str(error)) from error
-    return experiment, source.validate(adapter.settings, ("model", "settings")), file.read_text(encoding="utf-8")
+    return experiment, source.validate(adapter.settings, ("model", "settings"))
+
+
+def _experiment_reader() -> ExperimentReader:
+    """Return how a study validates experiments, which needs their models."""
+    from da.checking import refuse_misfits
+    from da.study import ExperimentReader
+    from model_adapters.registry import find_adapter
+
+    def with_settings(experiment: Experiment, settings: BaseModel) -> Experiment:
+        model = experiment.model.model_copy(update={"settings": settings.model_dump(mode="json")})
+        return experiment.model_copy(update={"model": model})
+
+    def validate(source: YamlSource) -> Experiment:
+        experiment, settings = _validated(source)
+        try:
+            refuse_misfits(experiment, find_adapter(experiment.model.adapter).build(settings))
+        except ThermodaError as error:
+            raise ThermodaError(f"{source.path}: {error}") from error
+        return with_settings(experiment, settings)
+
+    def complete(experiment: Experiment) -> Experiment:
+        adapter = find_adapter(experiment.model.adapter)
+        return with_settings(experiment, adapter.settings.model_validate(experiment.model.settings))
+
+    return ExperimentReader(validate, complete)
+
+
+def _refuse_launcher(command: str) -> None:
+    from da.parallel import launched_size
+
+    if (launched_size() or 1) > 1:
+        raise ThermodaError(f"{command}: starts its runs under mpiexec itself; start it without, and give --ranks")
+
+
+def _make_study(
+    runs: Sequence[PlannedRun],
+    folder: Path,
+    reader: ExperimentReader,
+    ranks: int,
+    overwrite: bool,
+    swept: tuple[str, ...] = (),
+) -> None:
+    """Make the runs of a study, print its table, and end with an error where a run did."""
+    from da.doctor import find_launcher
+    from da.key_figures import FILE
+    from da.study import refuse_other_configurations
+    from da.study_runs import Launch, run_study
+    from da.study_table import study_table
+
+    if not overwrite:
+        refuse_other_configurations(runs)
+    console = _console()
+
+    def report(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    outcomes, figures = run_study(runs, folder, Launch(ranks, find_launcher()), reader, report, swept)
+    console.print(study_table(figures, runs))
+    for outcome in outcomes:
+        for line in outcome.faults():
+            report(f"{outcome.run.name}: {line}")
+    report(f"written: {folder / FILE}")
+    if bad := [outcome.run.name for outcome in outcomes if not outcome.good]:
+        raise ThermodaError(f"{folder}: {len(bad)} of {len(outcomes)} runs failed or missed figures: {', '.join(bad)}")
 
 
 def _console() -> Console:

@@ -129,7 +129,8 @@ class MemberForecasts:
                 self.policy.retries_with_half_step,
             )
         advanced = settle(self.comm, self.model, local, stop, inputs, self.policy, phase)
-        return Forecasted(advanced.states, replace(self, inputs=advanced.inputs), advanced.events)
+        made = self if advanced.inputs is inputs else replace(self, inputs=advanced.inputs)
+        return Forecasted(advanced.states, made, advanced.events)
 
     def branched(self, ensemble: str, time: np.datetime64) -> MemberForecasts:
         """Return the same members as another ensemble of the run, which begins at ``time``."""
@@ -178,6 +179,8 @@ class CycleRecord:
         Of the analysis that led to this record.
     events : tuple of MemberEvent
         Members that failed in the forecast that led to this record.
+    waiting : tuple of ObservedBatch
+        What was compared with earlier states and enters the next analysis.
     """
 
     time: np.datetime64
@@ -186,6 +189,7 @@ class CycleRecord:
     forecasts: MemberForecasts
     diagnostics: AnalysisDiagnostics | None = None
     events: tuple[MemberEvent, ...] = ()
+    waiting: tuple[ObservedBatch, ...] = ()
 
 
 def run(
@@ -213,8 +217,27 @@ def run(
     CycleRecord
         At an analysis time the forecast first, then the analysis.
     """
+    advanced = forecasts.advance(states, schedule.start, schedule.start)
+    first = CycleRecord(schedule.start, Phase.FORECAST, advanced.states, advanced.forecasts, events=advanced.events)
+    yield first
+    yield from run_on(first, schedule, analysis, observations)
+
+
+def run_on(
+    last: CycleRecord, schedule: Schedule, analysis: LocalizedAnalysis | None, observations: ObservationSource
+) -> Iterator[CycleRecord]:
+    """Yield the records that follow one of :func:`run`, which need not have been made by this process.
+
+    Parameters
+    ----------
+    last : CycleRecord
+        Its states are not changed.
+    schedule, analysis, observations
+        As of :func:`run`.
+    """
     analysis_times = set(schedule.analysis_times.tolist())
-    time, waiting = schedule.start, list[ObservedBatch]()
+    time, states, forecasts, waiting = last.time, last.states, last.forecasts, list(last.waiting)
+    analysed = last.phase is Phase.ANALYSIS
 
     def observed(after_analysis: bool) -> list[ObservedBatch]:
         batches = observations(time, after_analysis)
@@ -222,18 +245,20 @@ def run(
             return []
         return analysis.observe(states, forecasts.height(states, time), batches, time)
 
-    for output_time in schedule.output_times:
-        advanced = forecasts.advance(states, time, output_time)
-        states, forecasts, time = advanced.states, advanced.forecasts, output_time
-        yield CycleRecord(time, Phase.FORECAST, states, forecasts, events=advanced.events)
-        if analysis is None:
-            continue
-        waiting += observed(after_analysis=False)
-        if time.item() not in analysis_times:
-            continue
-        if waiting:
-            height = partial(forecasts.height, time=time)
-            result = analysis.update(states, height, forecasts.inputs, waiting, time)
-            states, forecasts, waiting = result.states, replace(forecasts, inputs=result.inputs), []
-            yield CycleRecord(time, Phase.ANALYSIS, states, forecasts, result.diagnostics)
-        waiting += observed(after_analysis=True)
+    for next_time in (*schedule.output_times[schedule.output_times > time], None):
+        if analysis is not None and not analysed:
+            waiting += observed(after_analysis=False)
+        if analysis is not None and time.item() in analysis_times:
+            if waiting and not analysed:
+                height = partial(forecasts.height, time=time)
+                result = analysis.update(states, height, forecasts.inputs, waiting, time)
+                states, forecasts, waiting = result.states, replace(forecasts, inputs=result.inputs), []
+                yield CycleRecord(time, Phase.ANALYSIS, states, forecasts, result.diagnostics)
+            waiting += observed(after_analysis=True)
+        if next_time is None:
+            return
+        advanced = forecasts.advance(states, time, next_time)
+        states, forecasts, time, analysed = advanced.states, advanced.forecasts, next_time, False
+        yield CycleRecord(
+            time, Phase.FORECAST, states, forecasts, events=advanced.events, waiting=tuple(waiting)
+        )

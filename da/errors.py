@@ -8,12 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message; what a damaged file holds may be of any length."""
+
+_KEPT_END = 500
+
+
 class ThermodaError(Exception):
     """An error to be shown to the user as one clear line, without a traceback.
 
     The message names the file, key or value at fault and says what would be right. Programming errors are never
-    wrapped in this class: they keep their own type and their traceback.
+    wrapped in this class: they keep their own type and their traceback. What a message repeats of a file may be
+    anything: blanks take the place of line breaks and tabs, escapes that of other characters that do not print, and of
+    a very long message the middle is left out.
+
+    Parameters
+    ----------
+    message : str
+
+    Examples
+    --------
+    >>> print(ThermodaError("track.txt, line 3: found 'a\\x00\\nb'"))
+    track.txt, line 3: found 'a\\x00 b'
     """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[: LONGEST_MESSAGE - _KEPT_END - 5]} ... {message[-_KEPT_END:]}"
+        super().__init__("".join(map(_printable, message)))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else ascii(character)[1:-1]
 
 
 class MemberForecastError(ThermodaError):

@@ -1,7 +1,7 @@
 """Experiment files that inherit: layers of YAML laid over each other, and where each key of the result stands.
 
-A file with ``inherits: base.yaml`` at its top lies over that file, which may inherit in turn. Mappings are merged key by
-key; lists and scalars replace what is inherited; ``key: null`` removes an inherited key, so that one alternative can
+A file with ``inherits: base.yaml`` at its top lies over that file, which may inherit in turn. Mappings are merged key
+by key; lists and scalars replace what is inherited; ``key: null`` removes an inherited key, so that one alternative can
 take the place of another. A null that removes nothing is a value like any other.
 """
 

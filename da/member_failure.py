@@ -6,9 +6,10 @@ mended by a shorter step is replaced, in the augmented space of state and pertur
 .. math:: x_f = x_d + \alpha \, (x_a - x_b),
 
 d, a, b drawn from the members that did not fail, all different. A draw of the ensemble's covariance P is
-:math:`(x_a - x_b)/\sqrt 2`: the new member differs from its donor d by :math:`2 \alpha^2 P` on average. Inputs come along
-because states belong to them, and because those of the failed member are what it failed with; they are kept within
-those of the three. Which members are drawn depends on the seed, the time and the failed member alone, not on the ranks.
+:math:`(x_a - x_b)/\sqrt 2`: the new member differs from its donor d by :math:`2 \alpha^2 P` on average. Inputs come
+along because states belong to them, and because those of the failed member are what it failed with; they are kept
+within those of the three. Which members are drawn depends on the seed, the time and the failed member alone, not
+on the ranks.
 """
 
 from __future__ import annotations
@@ -358,7 +359,8 @@ def _replaced(
             if isinstance(model, MembersInFiles):
                 state = model.adopt(state, stop, inputs.ensemble, one.donor, one.member)
             states[:, place] = state
-            for name, value in combined_inputs(*(other.inputs for other in three), factor).items():
+            offsets = combined_inputs(three[0].inputs, three[1].inputs, three[2].inputs, factor)
+            for name, value in offsets.items():
                 perturbations[name][place] = value
     return states, replace(inputs, perturbations=perturbations)
 

@@ -1,8 +1,8 @@
 """The members at the start of a run: made, and forecast freely from some days before.
 
 Members that live in files are spun up in parts of a day. A member whose file of the end of a part is there is not run
-again, so that an interrupted spin-up goes on from the last part that each member completed; one that is complete is only
-read. A member that was replaced on the way has the inputs it was drawn with again when its spin-up is read.
+again, so that an interrupted spin-up goes on from the last part that each member completed; one that is complete is
+only read. A member that was replaced on the way has the inputs it was drawn with again when its spin-up is read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def spun_up(
     experiment : Experiment
     forecasts : MemberForecasts
     progress : callable
-        Called on all ranks after each part.
+        Called on rank 0 after each part of members in files.
 
     Raises
     ------
@@ -69,9 +69,7 @@ def spun_up(
         return _spun_up_in_files(experiment, forecasts, forecasts.model, edges, rngs, progress)
     with collective(forecasts.comm, "initial states"):
         states = forecasts.model.initial(edges[0], forecasts.inputs, rngs)
-    result = forecasts.advance(states, edges[0], edges[-1])
-    progress(1, 1, str(edges[-1])[:16])
-    return result
+    return forecasts.advance(states, edges[0], edges[-1])
 
 
 def _numbers(forecasts: MemberForecasts) -> list[int]:
@@ -97,7 +95,7 @@ def _spun_up_in_files(
         ahead = _Ahead(forecasts.model, files, edges, _last_edges(files, edges, inputs))
         new = np.flatnonzero(ahead.last < 0)
         if new.size:
-            forecasts.model.initial(edges[0], inputs.of(new), [rngs[place] for place in new])
+            forecasts.model.initial(edges[0], inputs.of(new), [rngs[place] for place in new.tolist()])
             ahead = _Ahead(forecasts.model, files, edges, np.maximum(ahead.last, 0))
         states = ahead.states(inputs)
     first = min(comm.allgather(int(ahead.last.min())))
@@ -106,14 +104,15 @@ def _spun_up_in_files(
         stop = edges[part + 1]
         made = result.forecasts.advance(result.states, edges[part], stop, ahead.forecast)
         result = Forecasted(made.states, made.forecasts, result.events + made.events)
-        progress(len(edges) - 1, part + 1, str(stop)[:16])
+        if comm.rank == 0:
+            progress(len(edges) - 1, part + 1, str(stop)[:16])
     return result
 
 
 def _last_edges(files: MembersInFiles, edges: Sequence[np.datetime64], inputs: MemberInputs) -> IndexArray:
     """Return the number of the last edge of which each member has a file, -1 where there is none."""
     there = np.array([files.stored(edge, inputs) for edge in edges])
-    return np.max(np.where(there, np.arange(len(edges))[:, None], -1), axis=0)
+    return np.asarray(np.max(np.where(there, np.arange(len(edges))[:, None], -1), axis=0), dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -6,32 +6,32 @@ later command takes it for whole.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import logging
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
+from da.atomic_file import replace_text, replacing
 from da.errors import ThermodaError
 from da.model import StateGrid
 from da.moments import EnsembleMoments
+from da.restart_file import RestartFolder
+from da.run_lock import LOCK_NAME, acquired, holder_of, is_held
 
 FloatArray = NDArray[np.float64]
 
 PARTIAL_SUFFIX = ".partial"
 RETIRED_SUFFIX = ".replaced"
-LOCK_NAME = "lock"
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
-"""How file systems without locks, such as some of clusters, answer."""
+RESTART_NAME = "restart"
+INTERRUPTIONS_NAME = "interruptions.json"
 SPREAD = "_spread"
 CHUNK_CACHE = 2**20
 """Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
@@ -112,8 +112,16 @@ def seconds_since_epoch(time: np.datetime64) -> float:
     return float((time - np.datetime64("1970-01-01", "ns")) / np.timedelta64(1, "s"))
 
 
+def record_of(file: Dataset, time: np.datetime64) -> int:
+    """Return the number of the record of a time: that which it has already, or the next one; times only increase."""
+    known = np.asarray(file.variables["time"][:], dtype=np.float64)
+    return int(np.searchsorted(known, seconds_since_epoch(time)))
+
+
 class EnsembleFile:
     """One netCDF file of ensemble means and spreads, a record per time, flushed after each.
+
+    A record of a time that is there already is written anew, as a run that is resumed does.
 
     Parameters
     ----------
@@ -149,6 +157,13 @@ class EnsembleFile:
             if name != "height":
                 self._create(f"{name}{SPREAD}", " (ensemble standard deviation)", STORED_FIELDS[name])
 
+    @classmethod
+    def reopened(cls, path: Path) -> EnsembleFile:
+        """Return a file that was closed, for more records; OSError where it cannot be opened."""
+        file = cls.__new__(cls)
+        file._file = Dataset(path, "a")
+        return file
+
     def _create(self, name: str, suffix: str, stored: StoredField) -> None:
         digits = SIGNIFICANT_DIGITS["spread" if suffix else "height" if name == "height" else "mean"]
         variable = self._file.createVariable(
@@ -169,7 +184,7 @@ class EnsembleFile:
 
     def append(self, time: np.datetime64, moments: Mapping[str, EnsembleMoments]) -> None:
         """Write the record of one time."""
-        record = len(self._file.dimensions["time"])
+        record = record_of(self._file, time)
         for name, field in moments.items():
             self._file.variables[name][record] = field.mean
             if name != "height":
@@ -197,38 +212,41 @@ def refuse_occupied(final: Path, overwrite: bool) -> None:
         raise ThermodaError(f"{final}: is not the folder of a run and is not overwritten; choose another folder")
     if partial.exists() and not any((partial / name).is_file() for name in ("experiment.yaml", LOCK_NAME)):
         raise ThermodaError(f"{partial}: exists and is not an unfinished run; remove it or choose another folder")
+    if can_be_resumed(final) and not overwrite:
+        if is_held(partial):
+            raise ThermodaError(f"{partial}: another run is writing there ({holder_of(partial)}); wait for it")
+        raise ThermodaError(
+            f"{partial}: is an unfinished run; go on with python -m da resume {shlex.quote(str(final))}, or begin "
+            "anew with --overwrite"
+        )
     if retired.exists():
         raise ThermodaError(f"{retired}: was left while a run was replaced; remove it or give it another name")
 
 
-def _locked(partial: Path) -> TextIO:
-    """Return the open lock file of an unfinished run; ThermodaError where another process holds it."""
-    lock = (partial / LOCK_NAME).open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise ThermodaError(
-            f"{partial}: another run is writing there; wait for it or choose another experiment.output_folder"
-        ) from None
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        logging.getLogger(__name__).warning("%s: files cannot be locked here; start no second run into it", partial)
-    return lock
+def under_way(final: Path) -> bool:
+    """Return whether another process is writing the run of this folder now."""
+    return is_held(partial_path(final))
+
+
+def can_be_resumed(final: Path) -> bool:
+    """Return whether there is an unfinished run of this folder with a restart point."""
+    return bool(RestartFolder(partial_path(final) / RESTART_NAME).points())
 
 
 class RunFolder:
     """The folder of a run, under its partial name until :meth:`complete`; used on rank 0 only.
 
-    A lock that ends with the process tells a run under way from what an unfinished one left; the latter is removed.
+    A lock that ends with the process tells a run under way from what an unfinished one left; the latter is removed, or
+    continued.
 
     Parameters
     ----------
     final : Path
         Name of the complete run.
     overwrite : bool
-        Replace an earlier run of that name when this one is complete.
+        Replace an earlier run of that name when this one is complete, and what an unfinished one left at once.
+    continued : bool
+        Go on with what an unfinished run left. It replaces an earlier run: none would have been begun beside one.
 
     Raises
     ------
@@ -237,28 +255,34 @@ class RunFolder:
         the names, or the folder cannot be created.
     """
 
-    def __init__(self, final: Path, overwrite: bool) -> None:
-        refuse_occupied(final, overwrite)
+    def __init__(self, final: Path, overwrite: bool, continued: bool = False) -> None:
         self.final, self.path = final, partial_path(final)
+        if not continued:
+            refuse_occupied(final, overwrite)
         try:
-            if self.path.exists():
-                with _locked(self.path):
+            if self.path.exists() and not continued:
+                with acquired(self.path):
                     shutil.rmtree(self.path)
-            self.path.mkdir(parents=True)
-            self._lock = _locked(self.path)
+            self.path.mkdir(parents=True, exist_ok=continued)
+            self._lock = acquired(self.path)
         except OSError as error:
             raise ThermodaError(f"{self.path}: cannot be created ({error.strerror})") from error
 
+    @property
+    def restart(self) -> RestartFolder:
+        """Where the restart points are."""
+        return RestartFolder(self.path / RESTART_NAME)
+
     def write_text(self, name: str, text: str) -> None:
-        """Write a small file."""
-        (self.path / name).write_text(text, encoding="utf-8")
+        """Write a small file, which appears at once and complete."""
+        replace_text(self.path / name, text)
 
     def close(self) -> None:
         """Release the lock, whether the run is complete or not."""
         self._lock.close()
 
     def complete(self, provenance: Mapping[str, Any]) -> None:
-        """Write the provenance and give the folder its final name."""
+        """Write the provenance, give the folder its final name, and remove what only a resumed run needs."""
         self.write_text("provenance.json", json.dumps({**provenance, "complete": True}, indent=2) + "\n")
         (self.path / LOCK_NAME).unlink()
         if self.final.exists():
@@ -268,6 +292,9 @@ class RunFolder:
             shutil.rmtree(retired)
         else:
             self.path.replace(self.final)
+        # Not before: a run that is killed here must have its restart points or its final name.
+        shutil.rmtree(self.final / RESTART_NAME, ignore_errors=True)
+        (self.final / INTERRUPTIONS_NAME).unlink(missing_ok=True)
 
 
 def write_table(
@@ -294,4 +321,5 @@ def write_table(
     )
     encoding: dict[str, Any] = {str(name): {"_FillValue": None} for name in data.variables}
     encoding["time"] |= {"units": TIME_UNITS, "dtype": "f8"}
-    data.to_netcdf(path, encoding=encoding)
+    with replacing(path) as partial:
+        data.to_netcdf(partial, encoding=encoding)

@@ -13,17 +13,31 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import Node
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from da.errors import ThermodaError
 from da.inheritance import INHERITS, KeyPath, Layer, ResolvedText, merged, overlay, position, resolved_text
+from da.input_file import read_limited
 
 Section = TypeVar("Section", bound=BaseModel)
 
 LONGEST_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
+
+SIZE_LIMIT = 256 * 1024
+"""Largest YAML file [bytes], a hundred times an experiment: the parser takes some 10 s for it."""
+
+MOST_VALUES = 100_000
+"""Keys and values of a file, those that an alias repeats counted each time."""
+
+DEEPEST = 40
+"""Levels of nesting; an experiment has six."""
+
+LONGEST_CHAIN = 20
+"""Files that inherit from each other."""
 
 
 def key_fault(problem: str, *key: str | int) -> PydanticCustomError:
@@ -40,8 +54,38 @@ class _Constructor(RoundTripConstructor):
         except (ValueError, OverflowError) as error:
             raise ConstructorError(None, None, f"not a valid value ({error})", node.start_mark) from error
 
+    def construct_document(self, node: Node) -> Any:
+        _Extent().of(node)
+        return super().construct_document(node)
+
     def refuse_tag(self, node: Node) -> Any:
         raise ConstructorError(None, None, f"the tag {node.tag} has no meaning here", node.start_mark)
+
+
+class _Extent:
+    """Counts what a document holds once its aliases are written out, in a time that does not depend on that number."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+
+    def of(self, node: Node) -> int:
+        """Return the number of keys and values; ConstructorError where there are too many or they have no end."""
+        found = self._known.get(id(node))
+        if found is None:
+            self._known[id(node)] = 0
+            found = self._known[id(node)] = 1 + sum(map(self.of, _children(node)))
+        if not found:
+            raise ConstructorError(None, None, "an alias stands inside what it repeats", node.start_mark)
+        if found > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} keys and values, aliases written out"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return found
+
+
+def _children(node: Node) -> Iterable[Node]:
+    if isinstance(node, MappingNode):
+        return (one for pair in node.value for one in pair)
+    return node.value if isinstance(node, SequenceNode) else ()
 
 
 _Constructor.add_constructor(None, _Constructor.refuse_tag)
@@ -126,9 +170,9 @@ class YamlSource:
         """Drop what pydantic puts into a location besides keys, such as the names of union members."""
         node = self.at(prefix)
         kept: list[str | int] = []
-        for position, part in enumerate(location):
+        for number, part in enumerate(location):
             is_key = isinstance(node, CommentedMap) and part in node
-            last = position == len(location) - 1
+            last = number == len(location) - 1
             if is_key or _has_item(node, part):
                 node = node[part]
                 kept.append(part)
@@ -145,18 +189,35 @@ def _chain(path: Path) -> tuple[Layer, ...]:
     while following is not None:
         layer, named = _layer(following)
         layers.append(layer)
+        if named is not None and len(layers) == LONGEST_CHAIN:
+            raise ThermodaError(f"{following}: the last of {LONGEST_CHAIN} files that inherit; use fewer")
         following = None if named is None else _inherited([one.path for one in layers], *named)
     return tuple(layers)
 
 
 def _inherited(chain: Sequence[Path], name: str, line: int) -> Path:
     """Return the file that the last one of a chain inherits; ThermodaError where there is none, or a circle."""
-    path, where = chain[-1].parent / name, f"{chain[-1]}, line {line}: {INHERITS}"
-    if not path.is_file():
+    path, where = _short(chain[-1].parent / name), f"{chain[-1]}, line {line}: {INHERITS}"
+    if not _is_file(path):
         raise ThermodaError(f"{where}: there is no file {path}; its path is relative to the folder of {chain[-1].name}")
     if any(path.resolve() == one.resolve() for one in chain):
         raise ThermodaError(f"{where}: goes round in a circle, {' -> '.join(map(str, (*chain, path)))}")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _short(path: Path) -> Path:
+    """Return a path without '..', from the working directory where it lies below."""
+    if ".." not in path.parts:
+        return path
+    whole, here = path.resolve(), Path.cwd()
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole
 
 
 def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
@@ -166,7 +227,8 @@ def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
     root = _parsed(path, text)
     inherited: tuple[str, int] | None = None
     if INHERITS in root:
-        line = root.lc.key(INHERITS)[0] + 1
+        # A key that came with '<<' has no place of its own.
+        line = (root.lc.data or {}).get(INHERITS, (0,))[0] + 1
         name = root[INHERITS]
         if not isinstance(name, str) or not name:
             raise ThermodaError(f"{path}, line {line}: {INHERITS}: must be the path of one file, such as base.yaml")
@@ -178,6 +240,8 @@ def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
 def _parsed(path: Path, text: str) -> CommentedMap:
     yaml = YAML(typ="rt", pure=True)
     yaml.Constructor = _Constructor
+    yaml.max_depth = DEEPEST
+    yaml.composer.warn_double_anchors = False
     try:
         root = yaml.load(text)
         plain(root)
@@ -196,7 +260,7 @@ def _parsed(path: Path, text: str) -> CommentedMap:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_limited(path, SIZE_LIMIT)
     except FileNotFoundError:
         raise ThermodaError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -213,6 +277,8 @@ def _decoded(path: Path, content: bytes) -> str:
 
 def _syntax_problem(error: MarkedYAMLError) -> str:
     """Return what is wrong in one line, without the value of a duplicate key, which may be a whole section."""
+    if isinstance(error, MaxDepthExceededError):
+        return f"nested more than {DEEPEST} levels deep"
     problem = str(error.problem or "not YAML").partition(" with value ")[0]
     text = f"{error.context}: {problem}" if error.context else problem
     hint = "; check the indentation" if "<block end>" in text else ""

@@ -12,6 +12,8 @@ from da.errors import ThermodaError
 from da.model import ForecastModel
 from model_adapters import lorenz96, msis_relaxation, nature, template
 from model_adapters.column_physics import adapter as column_physics
+from model_adapters.tiegcm import adapter as tiegcm
+from model_adapters.tiegcm import settings as tiegcm_settings
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ ADAPTERS: dict[str, Adapter] = {
     "lorenz96": Adapter(lorenz96.Lorenz96Settings, lorenz96.Lorenz96),
     "msis_relaxation": Adapter(msis_relaxation.MsisRelaxationSettings, msis_relaxation.MsisRelaxation),
     "nature": Adapter(nature.NatureSettings, nature.Nature),
+    "tiegcm": Adapter(tiegcm_settings.TiegcmSettings, tiegcm.Tiegcm),
     "template": Adapter(template.TemplateSettings, template.TemplateModel),
 }
 

@@ -7,6 +7,7 @@ What an adapter has to do, in the order in which the framework asks:
 3. ``initial`` returns the members of this rank at the start, shape ``(state_size, members)``.
 4. ``forecast`` advances them together to ``stop``. It must not change its input, must be the identity for zero length,
    give the same bits twice, give each member the same result whoever its neighbours are, and refuse to go back.
+   Where single members can fail, it raises :class:`da.errors.MemberForecastError` with the others' results.
 5. ``height`` returns the geometric height of the mid-levels, from the state alone and the member's inputs.
 
 Then add one line to ``model_adapters/registry.py`` and run ``pytest tests/adapters``, which holds every adapter to

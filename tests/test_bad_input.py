@@ -265,7 +265,8 @@ def test_that_numbers_that_are_not_finite_stop_the_run_with_their_place(
     monkeypatch.setitem(registry.ADAPTERS, "sick", registry.Adapter(TemplateSettings, model))
     perturbations = {"f107_sfu": None, "equilibrium_temperature_k": {"standard_deviation": 50.0, "truncation": 150.0}}
     changes: dict[str, Any] = {"adapter": "sick", "settings": {"resolution_deg": None}}
-    error = failing_run(tiny_experiment(model=changes, ensemble={"perturbations": perturbations}))
+    ensemble = {"perturbations": perturbations, "on_member_failure": {"then": "stop"}}
+    error = failing_run(tiny_experiment(model=changes, ensemble=ensemble))
     for word in words:
         assert word in error
 

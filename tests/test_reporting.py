@@ -51,7 +51,13 @@ def test_that_unobserved_sub_domains_are_told_with_the_keys_that_decide(
     experiment = read_experiment(path)[0]
     assert cutoff_keys(experiment) == keys
     console = Console(file=io.StringIO(), width=60)
-    provenance = {"ranks": 1, "phase_seconds": {}, "peak_memory_bytes": [2**20], "sub_domains_without_observations": 3}
+    provenance = {
+        "ranks": 1,
+        "phase_seconds": {},
+        "peak_memory_bytes": [2**20],
+        "sub_domains_without_observations": 3,
+        "member_failures": {"replaced": 0, "with_a_shorter_step": 0},
+    }
     print_run_summary(console, experiment, provenance, 1.0)
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert "warning: up to 3 sub-domains saw no observation and were not analysed" in printed

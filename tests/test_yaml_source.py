@@ -170,7 +170,7 @@ SYNTAX = {
     "word": ("hello\n", ": an experiment is a mapping of sections, such as 'experiment:'"),
     "not UTF-8": (b"a: 1\nb: \xe4\n", ", line 2: not UTF-8 text (byte 0xe4)"),
     "UTF-16": ("a: 1\n".encode("utf-16"), ", line 1: not UTF-8 text (byte 0xff)"),
-    "nested too deeply": ("a: " + "[" * 2000, ": nested too deeply, or an alias stands inside what it repeats"),
+    "nested too deeply": ("a: " + "[" * 2000, ", line 1: nested more than 40 levels deep"),
 }
 
 

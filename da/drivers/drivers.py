@@ -271,7 +271,8 @@ class Drivers:
     def _interpolated_kp(self, times: TimeArray) -> FloatArray:
         self._check(times, self.ap_interpolation, lags=1)
         thirds = self.kp_thirds.astype(np.float64)
-        return lagged_values(thirds, self._start, times, self.ap_interpolation, lags=1)[:, 0] / 3.0
+        # Weights of interpolation add up to one but for rounding, and Kp does not exceed 9.
+        return np.clip(lagged_values(thirds, self._start, times, self.ap_interpolation, lags=1)[:, 0] / 3.0, 0.0, 9.0)
 
     def _day_index(self, times: TimeArray, offset: int) -> IntArray:
         index = (times.astype("datetime64[D]") - self.day[0]).astype(np.int64) + offset

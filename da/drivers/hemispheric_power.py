@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from da.errors import ThermodaError
+from da.input_file import read_ascii_lines
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
@@ -184,7 +185,7 @@ def read_hemispheric_power(
 def _passes(path: Path, first: str, last: str, seen: set[str]) -> list[_Pass]:
     """Return the passes of one file from ``first`` to ``last``; adds them to those ``seen`` in files before."""
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = read_ascii_lines(path)
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -210,6 +211,6 @@ def _parse(path: Path, number: int, line: str) -> _Pass:
         power, factor = float(line[34:41]), float(line[41:48])
     except ValueError:
         raise ThermodaError(f"{expected}, found {line!r}") from None
-    if not (power >= 0.0 and factor > 0.0):
-        raise ThermodaError(f"{expected} with power >= 0 and factor > 0, found {line!r}")
+    if not (0.0 <= power < np.inf and 0.0 < factor < np.inf):
+        raise ThermodaError(f"{expected} with finite power >= 0 and factor > 0, found {line!r}")
     return time, power, line[28:31] == "(N)", factor

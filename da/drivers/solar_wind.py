@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from da.errors import ThermodaError
+from da.input_file import read_ascii_lines
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
 
 DEFAULT_MAX_GAP_MIN = 60.0
 """Longest stretch without a measurement [min] that is bridged unless the user says otherwise."""
+
+LONGEST_DELAY_S = 10 * 86400.0
+"""Of the solar wind on its way to the Earth: from the Sun it takes some four days."""
 
 _MINUTE_NS = 60.0e9
 _COLUMNS = 15
@@ -242,7 +246,7 @@ def read_solar_wind(paths: Sequence[Path], max_gap_min: float = DEFAULT_MAX_GAP_
 def _read_file(path: Path) -> tuple[TimeArray, FloatArray]:
     """Return the times (n,) and the eight values (n, 8) of one file, fill values as NaN."""
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = read_ascii_lines(path)
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -254,6 +258,9 @@ def _read_file(path: Path) -> tuple[TimeArray, FloatArray]:
     table = _numbers(path, lines, numbers)
     time = _to_time(path, table, numbers) + np.timedelta64(round(delay_s * 1e9), "ns")
     values = table[:, 7:].copy()
+    if (bad := np.flatnonzero(np.any(np.abs(values) > _FILL_VALUES, axis=1))).size:
+        row = int(bad[0])
+        raise ThermodaError(f"{path}, line {numbers[row] + 1}: a value beyond OMNI's fill values, {_FILL_VALUES}")
     values[np.isclose(values, _FILL_VALUES, rtol=0.0, atol=1e-6)] = np.nan
     return time, values
 
@@ -266,13 +273,20 @@ def _header(path: Path, lines: list[str]) -> tuple[int, float]:
             return number + 1, delay_s
         if keyword == _DELAY:
             text = lines[number + 1].strip() if number + 1 < len(lines) else ""
-            try:
-                delay_s = float(text)
-            except ValueError:
-                raise ThermodaError(f"{path}, line {number + 2}: expected seconds of delay, found {text!r}") from None
+            delay_s = _delay(text, f"{path}, line {number + 2}")
         elif keyword.startswith("#"):
             raise ThermodaError(f"{path}, line {number + 1}: unknown keyword {keyword!r}; known: {_DELAY}, {_START}")
     raise ThermodaError(f"{path}: not an OMNI file: there is no line {_START}")
+
+
+def _delay(text: str, where: str) -> float:
+    try:
+        delay_s = float(text)
+    except ValueError:
+        delay_s = np.nan
+    if not abs(delay_s) <= LONGEST_DELAY_S:
+        raise ThermodaError(f"{where}: expected seconds of delay, at most {LONGEST_DELAY_S:g}, found {text!r}")
+    return delay_s
 
 
 def _numbers(path: Path, lines: list[str], numbers: list[int]) -> FloatArray:
@@ -282,20 +296,21 @@ def _numbers(path: Path, lines: list[str], numbers: list[int]) -> FloatArray:
         table = np.empty((0, 0))
     if table.shape == (len(numbers), _COLUMNS):
         return np.asarray(table, dtype=np.float64)
-    number = next(number for number in numbers if not _is_row(lines[number]))
+    number = next((number for number in numbers if not _is_row(lines[number])), numbers[0])
     raise ThermodaError(f"{path}, line {number + 1}: expected {_COLUMNS} numbers, found {lines[number].strip()!r}")
 
 
 def _is_row(line: str) -> bool:
     try:
-        return len([float(text) for text in line.split()]) == _COLUMNS
+        return len([float(text) for text in line.split()]) == _COLUMNS and "_" not in line
     except ValueError:
         return False
 
 
 def _to_time(path: Path, table: FloatArray, numbers: list[int]) -> TimeArray:
     """Return the times of the rows, having checked the calendar and the order."""
-    whole = np.nan_to_num(table[:, :7], nan=-1.0).astype(np.int64)
+    # What is no whole number of a date, or far beyond any, becomes -1 and is refused below.
+    whole = np.where(np.abs(table[:, :7]) < 1e4, table[:, :7], -1.0).astype(np.int64)
     month = (whole[:, 0] - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (whole[:, 1] - 1)
     day = month.astype("datetime64[D]") + (whole[:, 2] - 1)
     low, high = (1900, 1, 1, 0, 0, 0, 0), (2200, 12, 31, 23, 59, 60, 999)

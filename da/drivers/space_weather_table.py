@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from da.drivers.geomagnetic import MAX_KP_THIRDS
 from da.errors import ThermodaError
+from da.input_file import read_ascii_lines
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -144,7 +145,7 @@ def read_space_weather_table(path: Path, first_day: np.datetime64, last_day: np.
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="ascii").splitlines()
+        return read_ascii_lines(path)
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -231,7 +232,7 @@ def _to_table(path: Path, rows: list[_Row], last_observed: str, source: str) -> 
         f107_81day_sfu=np.array([_to_flux(path, row, "81-day mean of F10.7", row.f107_mean) for row in rows]),
         kp_thirds=np.array(kp, dtype=np.int64).reshape(-1, 8),
         predicted=np.array([row.predicted for row in rows], dtype=bool),
-        last_observed_day=np.datetime64(last_observed, "D"),
+        last_observed_day=_last_observed_day(path, last_observed),
         source=source,
     )
 
@@ -249,6 +250,12 @@ def _to_days(path: Path, rows: list[_Row]) -> TimeArray:
     return days
 
 
+def _last_observed_day(path: Path, date: str) -> np.datetime64:
+    if not _is_date(date):
+        raise ThermodaError(f"{path}: the last observed day, {date}, is not a day of the calendar")
+    return np.datetime64(date, "D")
+
+
 def _is_date(text: str) -> bool:
     try:
         np.datetime64(text, "D")
@@ -264,7 +271,7 @@ def _to_thirds(path: Path, row: _Row, interval: int) -> int:
     text = text.lstrip("0") or "0"
     if text in _THIRDS_OF_TENTHS:
         return _THIRDS_OF_TENTHS[text]
-    if row.predicted and text.isdigit() and int(text) <= 90:
+    if row.predicted and text.isdigit() and len(text) <= 2 and int(text) <= 90:
         return round(int(text) * 3 / 10)
     raise ThermodaError(
         f"{path}, line {row.number}: Kp{interval + 1} of {row.date} is {text!r}; expected ten times Kp in thirds: "

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from da.errors import ThermodaError
+from da.input_file import MEBIBYTE, read_limited
 
-SIZE_LIMIT = 2 * 1024**3
-"""Largest number of uncompressed bytes that is read from one file: 2 GiB."""
+SIZE_LIMIT = 256 * MEBIBYTE
+"""Largest number of uncompressed bytes that is read from one file. Products come by the day or month, of 50 MB at
+most; a year in one text of 10 s records would have 250 MB."""
+
+ARCHIVE_LIMIT = 64 * MEBIBYTE
+"""Largest zip archive [bytes]: its directory, which may fill it, is read as a whole."""
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DATA_SUFFIXES = (".txt", ".ascii", ".asc", ".dat", ".cdf", ".nc", ".nc4")
 _COMPANIONS = ("readme", "license", "licence")
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -58,24 +67,23 @@ def load_content(path: Path, limit: int = SIZE_LIMIT) -> Content:
         or several data files.
     """
     try:
-        with path.open("rb") as handle:
-            is_archive = handle.read(4) in _ZIP_MAGIC
-            handle.seek(0)
-            data = b"" if is_archive else handle.read(limit + 1)
+        data = read_limited(path, max(limit, ARCHIVE_LIMIT))
     except FileNotFoundError as error:
         raise ThermodaError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise ThermodaError(f"{path}: is a folder, expected a density file") from error
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be read ({error.strerror})") from error
-    if is_archive:
-        return _unpack(path, limit)
+    if data.startswith(_ZIP_MAGIC):
+        return _unpack(path, data, limit)
     return _checked(data, str(path), path.suffix.lower(), limit)
 
 
-def _unpack(path: Path, limit: int) -> Content:
+def _unpack(path: Path, packed: bytes, limit: int) -> Content:
+    if len(packed) > ARCHIVE_LIMIT:
+        raise ThermodaError(f"{path}: larger than the limit of {ARCHIVE_LIMIT} bytes of an archive")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             member = _only_data_member(path, archive.infolist())
             if member.file_size > limit:
                 raise ThermodaError(
@@ -84,9 +92,12 @@ def _unpack(path: Path, limit: int) -> Content:
                 )
             if member.flag_bits & 1:
                 raise ThermodaError(f"{path}: member {member.filename} is encrypted, expected a plain archive")
+            # The other methods unpack all that a member holds, whatever size it declares.
+            if member.compress_type not in _COMPRESSIONS:
+                raise NotImplementedError(f"method {member.compress_type}, expected stored or deflated members")
             with archive.open(member) as handle:
                 data = handle.read(limit + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise ThermodaError(f"{path}: corrupt or unreadable zip archive ({error})") from error
     return _checked(data, f"{path}, member {member.filename}", Path(member.filename).suffix.lower(), limit)
 

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.tracks.content import Content
+from da.tracks.cdf_structure import checked_cdf
+from da.tracks.content import SIZE_LIMIT, Content
 from da.tracks.gps_time import GPS_EPOCH, gps_to_utc
 from da.tracks.records import RawRecords, clean_track
 from da.tracks.track import DensityTrack, FloatArray, TimeArray
@@ -42,6 +43,8 @@ _UNREADABLE = (
     ValueError,
     TypeError,
     LookupError,
+    AttributeError,
+    RecursionError,
     EOFError,
     OverflowError,
     MemoryError,
@@ -99,8 +102,8 @@ def _load(content: Content) -> tuple[dict[str, NDArray[Any]], dict[str, dict[str
     with tempfile.TemporaryDirectory() as folder:
         # The CDF library opens paths only, and the bytes may come out of an archive.
         path = Path(folder) / "density.cdf"
-        path.write_bytes(content.data)
         try:
+            path.write_bytes(checked_cdf(content.data, SIZE_LIMIT))
             file = cdflib.CDF(path)
             present = set(file.cdf_info().zVariables) | set(file.cdf_info().rVariables)
             _check_variables(file, present, content.name)

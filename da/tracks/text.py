@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
+from da.input_file import LINE_LIMIT, too_many_lines
 from da.tracks.content import Content
 
 COMMENT = "#"
@@ -23,6 +24,8 @@ def text_lines(content: Content) -> list[str]:
     ThermodaError
         If the bytes are no text.
     """
+    if too_many_lines(content.data):
+        raise ThermodaError(f"{content.name}: more than {LINE_LIMIT} lines, expected a year of records at most")
     try:
         text = content.data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

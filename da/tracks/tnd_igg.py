@@ -15,6 +15,7 @@ are the longer names in `VARIABLE_NAMES`.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from typing import Any
 
@@ -39,6 +40,9 @@ VARIABLE_NAMES = {
 GAP_GROUP = "gap"
 GAP_FLAGS = ("accelerometer", "orbit", "starcamera")
 DEFAULT_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m", "density": "kg/m3"}
+
+MOST_RECORDS = 4_000_000
+"""A year has 3.2 million records of 10 s; a damaged file may announce any number, without holding them."""
 
 _MAGIC = (b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _TIME_UNITS = re.compile(
@@ -79,7 +83,7 @@ def read_tnd_igg(content: Content, satellite: str, time_scale: TimeScale = "GPS"
     try:
         with netCDF4.Dataset("inmemory.nc", memory=content.data) as dataset:
             variables = {role: _variable(dataset, role, content.name) for role in VARIABLE_NAMES}
-            values = {role: _values(variable) for role, variable in variables.items()}
+            values = {role: _values(variable, content.name) for role, variable in variables.items()}
             units = {role: _unit(variable, role, content.name) for role, variable in variables.items()}
             flagged = _gaps(dataset, values["time"].size, content.name)
     except _UNREADABLE as error:
@@ -107,7 +111,16 @@ def _variable(dataset: Any, role: str, name: str) -> Any:
     raise ThermodaError(f"{name}: no variable {expected} for the {role}; it has {present}")
 
 
-def _values(variable: Any) -> FloatArray:
+def _values(variable: Any, name: str) -> FloatArray:
+    if getattr(variable.dtype, "kind", "") not in "iuf":
+        raise ThermodaError(f"{name}: variable {variable.name} must hold numbers")
+    chunks = variable.chunking() or "contiguous"
+    chunk = 1 if chunks == "contiguous" else math.prod(chunks)
+    if max(variable.size, chunk) > MOST_RECORDS:
+        raise ThermodaError(
+            f"{name}: variable {variable.name} announces {variable.size} values in blocks of {chunk}; "
+            f"at most {MOST_RECORDS} records are read"
+        )
     filled: FloatArray = np.ma.filled(np.ma.asarray(variable[...]).astype(np.float64), np.nan)
     return filled
 
@@ -130,7 +143,7 @@ def _gaps(dataset: Any, size: int, name: str) -> NDArray[np.bool_]:
     for flag in GAP_FLAGS:
         if flag not in group.variables:
             raise ThermodaError(f"{name}: group {GAP_GROUP} has no variable {flag}")
-        values = _values(group.variables[flag])
+        values = _values(group.variables[flag], name)
         if values.shape != flagged.shape:
             raise ThermodaError(f"{name}: gap flag {flag} has shape {values.shape}, expected {flagged.shape}")
         flagged |= values != 0
@@ -142,12 +155,15 @@ def _utc(values: FloatArray, units: str, time_scale: TimeScale, name: str) -> Ti
     step = _SECONDS.get(match.group(1).lower().removesuffix("s") or "s") if match else None
     if match is None or step is None:
         raise ThermodaError(f"{name}: units of time are '{units}', expected like 'seconds since 2010-04-01 00:00:00'")
-    milliseconds = values * step * 1e3
-    usable = np.abs(milliseconds) < 9e12
+    reference = _reference(match, units, name)
+    with np.errstate(over="ignore", invalid="ignore"):
+        milliseconds = values * (step * 1e3)
+        # Beyond +-9.2e12 ms (292 years) from 1970 datetime64[ns] overflows; such values are no times.
+        usable = np.abs(milliseconds + float(reference.astype(np.int64))) < 9e12
     time = np.full(values.shape, np.datetime64("NaT"), dtype="datetime64[ns]")
     # Whole milliseconds: days as floats are good to a microsecond only, and the product has one record per 10 s.
     elapsed = np.rint(milliseconds[usable]).astype(np.int64).astype("timedelta64[ms]")
-    time[usable] = _reference(match, units, name).astype("datetime64[ms]") + elapsed
+    time[usable] = reference + elapsed
     if time_scale == "GPS":
         convertible = time >= GPS_EPOCH
         time[~convertible] = np.datetime64("NaT")

@@ -13,6 +13,7 @@ from sgp4.io import compute_checksum
 
 from da.errors import ThermodaError
 from da.geodesy import geodetic_from_cartesian, greenwich_sidereal_angle_deg
+from da.input_file import read_ascii_lines
 from da.twin.orbit import GeodeticPosition
 
 FloatArray = NDArray[np.float64]
@@ -143,7 +144,7 @@ def read_two_line_elements(path: Path, time: np.datetime64, satellite: int | Non
         If the file cannot be read, holds no set (of the satellite), or several satellites and none is chosen.
     """
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = read_ascii_lines(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ThermodaError(f"{path}: cannot be read as two-line elements ({error})") from error
     sets = []

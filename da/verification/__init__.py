@@ -1,10 +1,10 @@
-"""Verification: stored densities along tracks, statistics that add up, tables and figures.
+"""Verification: stored densities along tracks, statistics that add up, and tables.
 
 In the order in which the data flow::
 
     run_folder -> sampling, baselines -> statistics, quantiles, probabilistic -> evaluation
     evaluation -> orbits, strata, storm, bootstrap, observation_space -> details
-    evaluation, details -> tables, detail_tables, evaluation_file, expectations, figures
+    evaluation, details -> tables, detail_tables, evaluation_file, expectations
 
 ``chunks`` reduces any of the statistics over long series; docs/verification.md says what each means.
 """
@@ -25,7 +25,6 @@ from da.verification.details import EvaluationDetails, RunComparison, SatelliteD
 from da.verification.evaluation import Activity, Evaluation, Row, RowStatistics, SatelliteEvaluation, evaluate
 from da.verification.evaluation_file import evaluation_dataset, write_evaluation_netcdf
 from da.verification.expectations import Comparison, compare_expectations, expectations_table
-from da.verification.figures import write_figures
 from da.verification.observation_space import InnovationStatistics, chi_square, read_innovation_statistics
 from da.verification.orbits import OrbitMeans, OrbitSums, argument_of_latitude_deg, orbits_of
 from da.verification.probabilistic import EnsembleScores, LogNormalScores, Reliability, SpreadSkill
@@ -94,6 +93,5 @@ __all__ = [
     "write_csv",
     "write_evaluation",
     "write_evaluation_netcdf",
-    "write_figures",
     "write_json",
 ]

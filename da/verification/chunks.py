@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
-Scheduler = Literal["synchronous", "threads", "processes"]
+
+class ClusterClient(Protocol):
+    """What is needed of ``distributed.Client``, the connection to a dask cluster (:mod:`da.cluster`)."""
+
+    def get(self, dsk: Any, keys: Any, **options: Any) -> Any:
+        """Return the results of a graph's keys."""
+        ...
+
+
+Scheduler = Literal["synchronous", "threads", "processes"] | ClusterClient
 
 
 class Addable(Protocol):
@@ -56,9 +65,9 @@ def map_reduce(
         Slices, file names, months: whatever ``statistic`` takes.
     zero : addable statistic
         Returned where there is no chunk.
-    scheduler : {"synchronous", "threads", "processes"} or None
+    scheduler : {"synchronous", "threads", "processes"}, ClusterClient or None
         Of dask; None: one chunk after the other without dask. The result is bitwise the same for all of them, because
-        the parts are added in the order of the chunks.
+        the parts are added in the order of the chunks. Workers of a cluster get ``statistic`` and its chunk pickled.
     """
     if scheduler is None:
         return total(zero, map(statistic, chunks))

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,26 @@ from numpy.typing import NDArray
 
 from da.errors import ThermodaError
 from da.verification.baselines import persisted_scale_factor
+from da.verification.chunks import Scheduler, map_reduce
 from da.verification.probabilistic import LogNormalScores
 from da.verification.run_folder import FIELD_FILES, RunFolder, StoredTrack, open_run, read_track
-from da.verification.sampling import Points, Samples, forecast_trajectories, linear_trajectory, open_fields, sample
+from da.verification.sampling import (
+    Points,
+    Samples,
+    forecast_trajectories,
+    in_parts_of_time,
+    linear_trajectory,
+    open_fields,
+    sample,
+)
 from da.verification.statistics import CollectedValues, PairStatistics, Scores
 from da.verification.storm import STORM_KP, epoch_of_kp
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
+
+SAMPLED_TOGETHER = np.timedelta64(6, "h")
+"""Time of a chunk of sampling: short enough for a day to occupy several workers, and each reads few records twice."""
 
 __all__ = ["STORM_KP", "Activity", "Evaluation", "Row", "RowStatistics", "SatelliteEvaluation", "evaluate"]
 
@@ -174,13 +187,32 @@ class Evaluation:
         )
 
 
-def evaluate(run: Path) -> Evaluation:
+@dataclass(frozen=True)
+class _SampledRows:
+    """Samples of the rows that are read from the files of a run; adding puts points after each other."""
+
+    rows: Mapping[Row, Samples]
+
+    @classmethod
+    def zero(cls) -> _SampledRows:
+        """Return the samples of no points."""
+        return cls({row: Samples(np.zeros(0), np.zeros(0)) for row in (Row.OPEN_LOOP, Row.FORECAST, Row.ANALYSIS)})
+
+    def __add__(self, other: _SampledRows) -> _SampledRows:
+        """Return the samples of both."""
+        return _SampledRows({row: samples + other.rows[row] for row, samples in self.rows.items()})
+
+
+def evaluate(run: Path, scheduler: Scheduler | None = None) -> Evaluation:
     """Compare a complete run with the densities of all its satellites.
 
     Parameters
     ----------
     run : Path
         Folder with the stored fields and ``track_<satellite>.nc``.
+    scheduler : Scheduler or None
+        Where the fields are sampled, in chunks of :data:`SAMPLED_TOGETHER`; the result is bitwise the same for all of
+        them (:func:`da.verification.chunks.map_reduce`).
 
     Raises
     ------
@@ -190,10 +222,13 @@ def evaluate(run: Path) -> Evaluation:
     folder = open_run(run)
     tracks = [read_track(path) for path in folder.tracks]
     usable = [np.flatnonzero(track.usable()) for track in tracks]
-    sampled, analyses, notes = _sample_rows(
-        folder, _joined([t.points.take(i) for t, i in zip(tracks, usable, strict=True)])
-    )
-    parts = np.split(np.arange(sum(index.size for index in usable)), np.cumsum([index.size for index in usable])[:-1])
+    analyses, notes = _analyses_and_notes(folder)
+    points = _joined([track.points.take(index) for track, index in zip(tracks, usable, strict=True)])
+    chunks, back = in_parts_of_time(points, SAMPLED_TOGETHER)
+    # Workers may have another working directory.
+    statistic = partial(_sample_rows, folder.path.resolve())
+    sampled = map_reduce(statistic, chunks, _SampledRows.zero(), scheduler=scheduler).rows
+    parts = np.split(back, np.cumsum([index.size for index in usable])[:-1])
     satellites = tuple(
         _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()}, analyses)
         for track, index, part in zip(tracks, usable, parts, strict=True)
@@ -223,23 +258,29 @@ def _joined(parts: Sequence[Points]) -> Points:
     )
 
 
-def _sample_rows(folder: RunFolder, points: Points) -> tuple[dict[Row, Samples], TimeArray, tuple[str, ...]]:
-    """Return the sampled rows, the times of the analyses, and notes for the reader."""
+def _analyses_and_notes(folder: RunFolder) -> tuple[TimeArray, tuple[str, ...]]:
+    """Return the times of the analyses, and notes for the reader."""
     with ExitStack() as stack:
         files = [stack.enter_context(open_fields(folder.path / name)) for name in FIELD_FILES]
-        open_loop, forecast, analysis = files
-        sampled = {
-            Row.OPEN_LOOP: sample(linear_trajectory(open_loop), points),
-            Row.FORECAST: sample(forecast_trajectories(forecast, analysis), points),
-            Row.ANALYSIS: sample(linear_trajectory(analysis), points),
-        }
         notes = tuple(
             f"spread/error is blank: {file.path.name} gives no spread at fixed height ({file.spread_missing})"
             for file in files
             if file.spread_missing
         )
-        times = analysis.time
-    return sampled, times, notes
+        return files[FIELD_FILES.index("analysis.nc")].time, notes
+
+
+def _sample_rows(run: Path, points: Points) -> _SampledRows:
+    """Return the samples of the rows at some points."""
+    with ExitStack() as stack:
+        open_loop, forecast, analysis = (stack.enter_context(open_fields(run / name)) for name in FIELD_FILES)
+        return _SampledRows(
+            {
+                Row.OPEN_LOOP: sample(linear_trajectory(open_loop), points),
+                Row.FORECAST: sample(forecast_trajectories(forecast, analysis), points),
+                Row.ANALYSIS: sample(linear_trajectory(analysis), points),
+            }
+        )
 
 
 def _compare(

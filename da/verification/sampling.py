@@ -80,6 +80,12 @@ class Samples:
         """Return the samples at ``index``."""
         return Samples(self.density[index], self.relative_spread[index])
 
+    def __add__(self, other: Samples) -> Samples:
+        """Return the samples of the points of both, one after the other."""
+        return Samples(
+            np.concatenate([self.density, other.density]), np.concatenate([self.relative_spread, other.relative_spread])
+        )
+
 
 @dataclass(frozen=True)
 class FieldFile:
@@ -260,6 +266,30 @@ def sample(trajectories: Sequence[Trajectory], points: Points) -> Samples:
             relative_spread[part] += weight * samples.relative_spread
     back = np.argsort(order)
     return Samples(density, relative_spread).take(back)
+
+
+def in_parts_of_time(points: Points, length: np.timedelta64) -> tuple[list[Points], NDArray[np.int64]]:
+    """Return the points in order of time, cut into parts of equal length, and the place of each point in that order.
+
+    Parameters
+    ----------
+    points : Points
+        In any order.
+    length : timedelta64
+        Of a part; the first begins with the earliest point, and parts without points are left out.
+
+    Returns
+    -------
+    list of Points, and array of int (n,)
+        What is found for the parts one after the other, taken at the places, is in the order of ``points``.
+    """
+    order = np.argsort(points.time, kind="stable")
+    if not order.size:
+        return [], order
+    ordered = points.take(order)
+    part = (ordered.time - ordered.time[0]) // length
+    starts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), order.size]
+    return [ordered.take(np.arange(start, stop)) for start, stop in pairwise(starts)], np.argsort(order)
 
 
 def _hat(time: TimeArray, nodes: TimeArray, number: int) -> FloatArray:

@@ -23,12 +23,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from da.constants import TIEGCM_REFERENCE_PRESSURE
+from da.drivers import Drivers
 from da.hydrostatics import mid_level_height
 from da.model import PREVIOUS, MemberInputs
 from da.msis import MsisVersion
@@ -57,6 +59,18 @@ MEMBERS_AT_ONCE = 16
 LARGEST_DECLINATION_DEG = 23.44
 
 
+FLAT_TEMPERATURE_K = 181.0
+FLAT_HEIGHT_M = 96.37e3
+"""TIE-GCM's lower boundary without a climatology, at zp = -7."""
+
+
+class LowerBoundary(StrEnum):
+    """What temperature and height members have at zp = -7, offsets apart."""
+
+    CLIMATOLOGY = "climatology"
+    FLAT = "flat"
+
+
 class ColumnPhysicsSettings(BaseModel):
     """Section ``model.settings`` of this adapter."""
 
@@ -68,6 +82,9 @@ class ColumnPhysicsSettings(BaseModel):
     )
     level_step: LevelStep = LEVEL_STEP
     msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00' (NRLMSISE-00)")
+    lower_boundary: LowerBoundary = Field(
+        LowerBoundary.CLIMATOLOGY, description="climatology: that of NRLMSIS; flat: 181 K and 96.37 km, as in TIE-GCM"
+    )
     quiet_kp: float = Field(1.0, ge=0.0, le=3.0, description="Kp of the reference; beyond it the model heats by itself")
     step_s: float = Field(60.0, gt=0.0, description="Model step: how far back the fields '..._previous' lie")
 
@@ -155,6 +172,7 @@ class ColumnPhysics:
         )
         self._forcing = Forcing(grid, WaveAdjustment(grid.latitude, grid.longitude, wave))
         self._horizontal: tuple[np.datetime64, HorizontalOperator] | None = None
+        self._flat = settings.lower_boundary is LowerBoundary.FLAT
 
     def initial(self, time: np.datetime64, inputs: MemberInputs, rngs: Sequence[np.random.Generator]) -> FloatArray:
         """Return members in balance with their lower boundaries, without any other anomaly.
@@ -168,6 +186,12 @@ class ColumnPhysics:
             offsets["lower_boundary_temperature_k"], _bottom_ratio(offsets), np.expm1(offsets["eddy_ln_factor"])
         )
         tau, ratio = (np.asarray(values[:, None, None]) for values in anomalies)
+        if self._flat:
+            flat = physics.balance_with_bottom(self._flat_offset(drivers, time).ravel())
+            tau, ratio = (
+                whole + part.reshape(-1, *self.layout.grid.shape[1:], 1)
+                for whole, part in zip((tau, ratio), flat, strict=True)
+            )
         step = np.timedelta64(round(1e9 * self._settings.step_s), "ns")
         states = np.empty((self.layout.state_size, members))
         for suffix, at in (("", time), (PREVIOUS, time - step)):
@@ -205,6 +229,8 @@ class ColumnPhysics:
         """Return hydrostatic heights [m] of the mid-levels above the member's own lower boundary."""
         offsets = self._offsets(inputs, states.shape[1])
         bottom = self._reference.at(inputs.required_drivers(), time).bottom_height
+        if self._flat:
+            bottom = np.full_like(bottom, FLAT_HEIGHT_M)
         latitude = self.layout.grid.latitude
         result = np.empty((*self.layout.grid.shape, states.shape[1]))
         for part in _parts(states.shape[1]):
@@ -232,6 +258,7 @@ class ColumnPhysics:
         uniform = self._uniform(step, inputs, more_nitric_oxide)
         before, after = self._reference.at(drivers, start), self._reference.at(drivers, stop)
         advected = self._advection(step, before, inputs, members)
+        flat = self._flat_warming(step, drivers, middle) if self._flat else None
         share = min(self._settings.step_s / duration_s, 1.0)
         for part in _parts(members):
             then = {name: self.layout.field(source, name)[..., part] for name in ("temperature", *FRACTIONS)}
@@ -239,6 +266,8 @@ class ColumnPhysics:
             warmed = _on_levels(step.temperature, tau * damping[:, None, None, part])
             warmed += uniform.temperature[:, None, None, part]
             warmed -= _on_levels(step.cooling_by_composition, ratio)
+            if flat is not None:
+                warmed += flat
             warmed = _spread(horizontal, warmed, duration_s)
             warmed += warming.of(part)
             warmed *= damping[:, None, None, part]
@@ -266,6 +295,15 @@ class ColumnPhysics:
         heating -= day.nitric_oxide_cooling @ more_nitric_oxide
         mixing = day.bottom_ratio @ _bottom_ratio(offsets) + np.outer(day.eddy_ratio, more_eddies)
         return Uniform(step.heating @ heating, step.mixing @ mixing)
+
+    def _flat_offset(self, drivers: Drivers, time: np.datetime64) -> FloatArray:
+        """Return what a flat lower boundary is warmer than that of the reference [K] (latitudes, longitudes)."""
+        return FLAT_TEMPERATURE_K - self._reference.at(drivers, time).bottom_temperature[..., 0]
+
+    def _flat_warming(self, step: StepOperators, drivers: Drivers, time: np.datetime64) -> FloatArray:
+        """Return what that does in a step [K] (levels, latitudes, longitudes, 1)."""
+        per_kelvin = step.heating @ step.day.bottom_temperature
+        return np.asarray(np.multiply.outer(per_kelvin, self._flat_offset(drivers, time)))[..., None]
 
     def _advection(
         self, step: StepOperators, reference: ReferenceState, inputs: MemberInputs, members: int

@@ -67,7 +67,7 @@ FANG_COEFFICIENTS = np.array(
 """Table 1 of Fang et al. (2010), doi:10.1029/2010GL045406: rows are C1 to C8, columns powers of ln E [keV]."""
 
 FANG_SMALLEST_ENERGY_KEV = 0.1
-SPECTRUM_NODES = 8
+SPECTRUM_NODES = 32
 
 
 @dataclass(frozen=True)

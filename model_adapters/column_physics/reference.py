@@ -53,6 +53,11 @@ class ReferenceState:
     log_ratio: Mapping[str, FloatArray]
     bottom_height: FloatArray
 
+    @property
+    def bottom_temperature(self) -> FloatArray:
+        """Temperature of the bottom interface [K] (latitudes, longitudes, 1), linear from the levels above it."""
+        return np.asarray(1.5 * self.temperature[0] - 0.5 * self.temperature[1])
+
 
 class QuietReference:
     """NRLMSIS without storms, on the levels of the state grid.

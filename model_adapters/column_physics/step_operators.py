@@ -23,7 +23,7 @@ from model_adapters.column_physics.cooling import (
     nitric_oxide_fraction,
 )
 from model_adapters.column_physics.reference import QuietReference
-from model_adapters.column_physics.thermal import ReferenceColumn, eddy_rate
+from model_adapters.column_physics.thermal import SPECIES, ReferenceColumn, eddy_rate
 from model_adapters.column_physics.vertical import (
     conduction_boundary,
     conduction_matrix,
@@ -123,6 +123,11 @@ class ColumnPhysicsOfDay:
         matrix = np.block([[self.conduction, -self.cooling_by_composition], [self.coupling, self.diffusion]])
         found = np.linalg.solve(matrix, -np.concatenate([heating, mixing]))
         return np.asarray(found[: len(heating)]), np.asarray(found[len(heating) :])
+
+    def balance_with_bottom(self, bottom_temperature: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return tau and c, as of :meth:`balance`, that offsets of the bottom temperature [K] alone uphold."""
+        none = np.zeros_like(bottom_temperature)
+        return self.balance(bottom_temperature, np.stack([none] * len(SPECIES)), none)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Classic Format Specification, https://docs.unidata.ucar.edu/netcdf-c/current/fil
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,9 @@ from da.errors import ThermodaError
 
 TYPE_SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 """Bytes of a value by the number of its type."""
+
+HEADER_LIMIT = 16 * 1024**2
+"""Bytes of a header; that of a primary history has some 50 kB."""
 
 STREAMING = {4: 0xFFFFFFFF, 8: 0xFFFFFFFFFFFFFFFF}
 """Number of records that means: as many as the file has room for."""
@@ -31,12 +35,16 @@ class _Place:
     size: int
     per_record: bool
 
+    @property
+    def padded(self) -> int:
+        return self.size + -self.size % 4
+
 
 class _Header:
     """The header of a classic file, read from its beginning."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._left = stream, min(size, HEADER_LIMIT)
         magic = self._bytes(4)
         if magic[:3] != b"CDF" or magic[3] not in (1, 2, 5):
             raise EOFError
@@ -49,10 +57,10 @@ class _Header:
         self.places = self._variables()
 
     def _bytes(self, size: int) -> bytes:
-        content = self._stream.read(size)
-        if len(content) != size:
+        if size > self._left:
             raise EOFError
-        return content
+        self._left -= size
+        return self._stream.read(size)
 
     def _number(self, size: int) -> int:
         return int.from_bytes(self._bytes(size), "big")
@@ -86,18 +94,25 @@ class _Header:
             self._padded(self._count())
             dimensions = [self._count() for _ in range(self._count())]
             self._skip_attributes()
-            self._number(4)
-            size, begin = self._count(), self._number(self._offset_size)
-            per_record = bool(dimensions) and self.lengths[dimensions[0]] == 0
-            places.append(_Place(begin, size, per_record))
+            size = TYPE_SIZE.get(self._number(4), 0)
+            # The size that the header states is not used by the library either: it has no room for large variables.
+            self._count()
+            begin = self._number(self._offset_size)
+            if not all(number < len(self.lengths) for number in dimensions):
+                raise EOFError
+            lengths = [self.lengths[number] for number in dimensions]
+            per_record = bool(lengths) and lengths[0] == 0
+            places.append(_Place(begin, size * math.prod(lengths[per_record:]), per_record))
         return places
 
     def end(self) -> int:
         """Return the offset of the first byte after all variables."""
-        stride = sum(place.size for place in self.places if place.per_record)
+        in_records = [place for place in self.places if place.per_record]
+        # The records of a single variable are not filled up.
+        stride = in_records[0].size if len(in_records) == 1 else sum(place.padded for place in in_records)
         earlier = max((self.records or 0) - 1, 0) * stride
         present = [place for place in self.places if self.records or not place.per_record]
-        return max((place.begin + place.size + earlier * place.per_record for place in present), default=0)
+        return max((place.begin + place.padded + earlier * place.per_record for place in present), default=0)
 
 
 def check_complete(path: Path) -> None:
@@ -105,8 +120,8 @@ def check_complete(path: Path) -> None:
     size = path.stat().st_size
     try:
         with path.open("rb") as stream:
-            end = _Header(stream).end()
+            end = _Header(stream, size).end()
     except EOFError as error:
-        raise ThermodaError(f"{path}: is cut short within its header, after {size} bytes") from error
+        raise ThermodaError(f"{path}: is damaged or cut short within its header; it has {size} bytes") from error
     if size < end - PADDING:
         raise ThermodaError(f"{path}: is cut short: it has {size} bytes and must have {end}")

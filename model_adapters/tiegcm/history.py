@@ -49,6 +49,12 @@ REQUIRED = (*AXES, *RECORD, *ON_LEVELS, *ON_INTERFACES, *AT_BOTTOM)
 
 FEWEST_LEVELS = 4
 
+MOST_CELLS = 2**26
+"""Of a field; the finest grid of the model, of 0.625 degrees, has 16 million."""
+
+LONGEST_AXIS = 100_000
+"""Values along an axis, records included: a year has 52 560 of 10 min."""
+
 
 @dataclass(frozen=True, eq=False)
 class HistoryHeader:
@@ -127,6 +133,11 @@ def opened(path: Path) -> Iterator[Dataset]:
     if not path.is_file():
         raise ThermodaError(f"{path}: there is no such file; a TIE-GCM primary history is needed")
     try:
+        with path.open("rb") as stream:
+            classic = stream.read(3) == b"CDF"
+        if classic:
+            # Before the library opens it, which believes a damaged header.
+            check_complete(path)
         with Dataset(path) as dataset:
             dataset.set_auto_maskandscale(False)
             yield dataset
@@ -146,8 +157,6 @@ def read_header(path: Path) -> HistoryHeader:
     with opened(path) as dataset:
         _refuse_incomplete(path, dataset)
         _check_shapes(path, dataset)
-        if dataset.data_model.startswith("NETCDF3"):
-            check_complete(path)
         version = _version(path, dataset)
         level, interface, latitude, longitude = (_axis(path, dataset, name) for name in ("lev", "ilev", "lat", "lon"))
         _check_levels(path, level, interface)
@@ -175,7 +184,7 @@ def _refuse_incomplete(path: Path, dataset: Dataset) -> None:
         raise ThermodaError(f"{path}: is not a TIE-GCM primary history{called}: it has no {shown}")
     if kind != "primary":
         raise ThermodaError(f"{path}: its history_type is '{kind}'; it must be 'primary'")
-    if int(getattr(dataset, "tuv_lbc_intop", 1)) != 0:
+    if not np.array_equal(np.ravel(getattr(dataset, "tuv_lbc_intop", 1)), [0]):
         raise ThermodaError(
             f"{path}: tuv_lbc_intop must be there and 0; otherwise the lower boundary hides in the highest slots"
         )
@@ -188,6 +197,8 @@ def _check_shapes(path: Path, dataset: Dataset) -> None:
         (AT_BOTTOM, ("time", "lat", "lon")),
         (("mtime",), ("time", "mtimedim")),
         (("year",), ("time",)),
+        (("timestep", "p0_model"), ()),
+        *(((axis,), (axis,)) for axis in AXES),
     ):
         for name in names:
             if dataset[name].dimensions != dimensions:
@@ -195,6 +206,9 @@ def _check_shapes(path: Path, dataset: Dataset) -> None:
                 raise ThermodaError(
                     f"{path}: {name} has the dimensions ({has}); it must have ({', '.join(dimensions)})"
                 )
+            if getattr(dataset[name].dtype, "kind", "") not in "if":
+                raise ThermodaError(f"{path}: {name} must hold numbers")
+    _refuse_vast(path, dataset)
     pressure = 0.1 * float(dataset["p0_model"][...])
     if not np.isclose(pressure, TIEGCM_REFERENCE_PRESSURE, rtol=1e-6):
         raise ThermodaError(
@@ -202,6 +216,15 @@ def _check_shapes(path: Path, dataset: Dataset) -> None:
         )
     if dataset.dimensions["time"].size == 0:
         raise ThermodaError(f"{path}: holds no history; the run that wrote it did not reach its first")
+
+
+def _refuse_vast(path: Path, dataset: Dataset) -> None:
+    """Raise ThermodaError where the axes are longer than any model's; a damaged file may announce what it lacks."""
+    sizes = {name: dataset.dimensions[name].size for name in AXES}
+    records = dataset.dimensions["time"].size
+    if sizes["lev"] * sizes["lat"] * sizes["lon"] > MOST_CELLS or max(*sizes.values(), records) > LONGEST_AXIS:
+        shown = ", ".join(f"{name} {size}" for name, size in (("time", records), *sizes.items()))
+        raise ThermodaError(f"{path}: announces more than a history holds: {shown}")
 
 
 def _version(path: Path, dataset: Dataset) -> Version:

@@ -17,6 +17,9 @@ MTIME_LENGTH: dict[Version, int] = {"2.0": 3, "3.0": 4}
 SMALLEST_UNIT: dict[Version, str] = {"2.0": "minute", "3.0": "second"}
 """What the last number of a time counts."""
 
+YEARS = range(1700, 2200)
+"""Years whose times datetime64[ns] can hold, with room for margins."""
+
 LIMITS = (24, 60, 60)
 """Hours of a day, minutes of an hour, seconds of a minute."""
 
@@ -32,6 +35,8 @@ def time_of(year: int, mtime: Sequence[int]) -> np.datetime64:
     ThermodaError
         If the year does not have that day, or hour, minute or second lie outside their ranges.
     """
+    if int(year) not in YEARS:
+        raise ThermodaError(f"the year {int(year)} of a history must lie between {YEARS.start} and {YEARS.stop - 1}")
     day, clock = int(mtime[0]), [int(number) for number in mtime[1:]]
     first = np.datetime64(f"{int(year):04d}-01-01", "D")
     days = int((np.datetime64(f"{int(year) + 1:04d}-01-01", "D") - first).astype(np.int64))

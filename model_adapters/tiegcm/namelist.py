@@ -25,6 +25,12 @@ WRAPPED_LENGTH = 96
 LONGEST_LINE = 132
 """Columns of a line that every Fortran 90 compiler reads."""
 
+MOST_VALUES = 100_000
+"""Values of a namelist, repeated ones (``3*0.``) written out: the longest list, of times, has some thousands."""
+
+LONGEST_NUMBER = 100
+"""Characters of a number, with the number of its repetitions."""
+
 _TOKEN = re.compile(
     r"""(?P<space>[\s,]+)
       | (?P<comment>![^\n]*)
@@ -101,7 +107,7 @@ def parse_namelist(text: str, source: str = "namelist", group: str = GROUP) -> d
     if not begin:
         raise ThermodaError(f"{source}: there is no group &{group}")
     entries: dict[str, list[Scalar]] = {}
-    key = ""
+    key, room = "", MOST_VALUES
     for token in tokens[begin[0] + 1 :]:
         if token.kind == "end":
             return {name: tuple(values) for name, values in entries.items()}
@@ -113,21 +119,25 @@ def parse_namelist(text: str, source: str = "namelist", group: str = GROUP) -> d
         elif not key:
             raise ThermodaError(f"{source}, line {token.line}: expected KEY = value, found {token.text!r}")
         else:
-            entries[key] += _values(token, source)
+            values = _values(token, source)
+            room -= len(values)
+            if room < 0:
+                raise ThermodaError(f"{source}, line {token.line}: more than {MOST_VALUES} values")
+            entries[key] += values
     raise ThermodaError(f"{source}: the group &{group} is not ended by '/'")
 
 
 def _tokens(text: str, source: str) -> list[_Token]:
     """Return everything but blanks, commas and comments."""
-    position, found = 0, []
+    position, line, found = 0, 1, []
     while position < len(text):
         match = _TOKEN.match(text, position)
-        line = text.count("\n", 0, position) + 1
         if match is None:
             raise ThermodaError(f"{source}, line {line}: cannot be read from {text[position : position + 20]!r} on")
         kind = str(match.lastgroup)
         if kind not in ("space", "comment"):
             found.append(_Token(kind, match.group(kind), line))
+        line += text.count("\n", position, match.end())
         position = match.end()
     return found
 
@@ -137,7 +147,11 @@ def _values(token: _Token, source: str) -> list[Scalar]:
         quote = token.text[0]
         return [token.text[1:-1].replace(2 * quote, quote)]
     repeated = _REPEATED.fullmatch(token.text)
+    if len(token.text) > LONGEST_NUMBER:
+        raise ThermodaError(f"{source}, line {token.line}: a number of {len(token.text)} characters")
     count, text = (int(repeated[1]), repeated[2]) if repeated else (1, token.text)
+    if count > MOST_VALUES:
+        raise ThermodaError(f"{source}, line {token.line}: more than {MOST_VALUES} values")
     if text.lower() in _TRUTHS:
         return [_TRUTHS[text.lower()]] * count
     if _INTEGER.fullmatch(text):

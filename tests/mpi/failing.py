@@ -1,4 +1,4 @@
-"""Program for the tests: the command line with an adapter that fails on the last rank, as its first argument says."""
+"""Program for the tests: the command line with an adapter that fails as its first argument says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from da.cli import main
-from da.errors import ThermodaError
+from da.errors import MemberForecastError, ThermodaError
 from da.parallel import MpiCommunicator
 from model_adapters import registry
 from model_adapters.template import TemplateModel, TemplateSettings
@@ -56,7 +56,21 @@ class LastRankLosesItsDisk(TemplateModel):
         return super().forecast(states, start, stop, inputs)
 
 
+class LastMemberFails(TemplateModel):
+    """Member 3 fails in every forecast, in turn by an exception and by its state."""
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        result = super().forecast(states, start, stop, inputs)
+        places = np.flatnonzero(inputs.member_numbers(states.shape[1]) == 3).tolist()
+        if stop > start and places:
+            result[:, places] = np.nan
+            if inputs.ensemble == "assimilation":
+                raise MemberForecastError({places[0]: "member 3 ended with MODEL SHUTDOWN"}, result)
+        return result
+
+
 MODELS = {
+    "member": LastMemberFails,
     "nan": LastRankIsSick,
     "bug": LastRankHasABug,
     "height": LastRankHasNoHeight,

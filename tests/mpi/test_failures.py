@@ -16,7 +16,8 @@ TEMPLATE = {
         "perturbations": {
             "f107_sfu": None,
             "equilibrium_temperature_k": {"standard_deviation": 50.0, "truncation": 150.0},
-        }
+        },
+        "on_member_failure": {"then": "stop"},
     },
 }
 

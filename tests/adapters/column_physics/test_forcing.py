@@ -230,7 +230,9 @@ def test_that_an_offset_of_hemispheric_power_makes_nitric_oxide(
 ) -> None:
     inputs = MemberInputs({"hemispheric_power_gw": np.array([0.0, 10.0, -5.0])}, storm)
     found = forced.more_nitric_oxide(STORM, inputs, quiet, 3)[1]
-    assert_allclose(np.diff(found, prepend=0.0)[1:], fitted.NITRIC_OXIDE_GAIN_PER_GW * np.array([10.0, -15.0]), rtol=1e-9)
+    assert_allclose(
+        np.diff(found, prepend=0.0)[1:], fitted.NITRIC_OXIDE_GAIN_PER_GW * np.array([10.0, -15.0]), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("hours", [3, 12, 24, 48])
@@ -244,7 +246,9 @@ def test_that_nitric_oxide_lags_behind_the_power(forced: Forcing, quiet: Drivers
 
 
 def test_that_nitric_oxide_forgets_what_is_older_than_its_history(forced: Forcing, quiet: Drivers) -> None:
-    # Before it, the power counts as that of its beginning: e^-3 of the whole, not of the storm, is taken from one value.
+    # What lies before counts as what there was when the history begins.
     old = STORM - forcing.NITRIC_OXIDE_HISTORY - HOUR
     found = more_nitric_oxide(forced, replace(quiet, hemispheric_power=Measured(500.0, 20.0, old)), quiet)
-    assert_array_equal(found, more_nitric_oxide(forced, replace(quiet, hemispheric_power=Measured(20.0, 20.0, old)), quiet))
+    assert_array_equal(
+        found, more_nitric_oxide(forced, replace(quiet, hemispheric_power=Measured(20.0, 20.0, old)), quiet)
+    )

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.linalg import eig
 
-from da.constants import GAS_CONSTANT
+from da.constants import GAS_CONSTANT, MOLAR_MASS
 from model_adapters.column_physics.thermal import (
     CONDUCTIVITY_EXPONENT,
     SPECIES,
@@ -207,6 +207,22 @@ def test_that_gases_in_diffusive_equilibrium_stay_there(isothermal: Isothermal) 
         steady = exact - np.linalg.solve(diffusion_matrix(column, name, none), tendency)
         assert_allclose(np.diff(steady), np.diff(exact), rtol=0.01)
         assert_allclose(steady, exact, atol=0.02)
+
+
+def test_that_every_gas_falls_off_with_its_own_scale_height_in_an_isothermal_column(isothermal: Isothermal) -> None:
+    column, bottom = isothermal(0.25)
+    none = np.zeros(column.zp.size)
+    steady = {}
+    for name in SPECIES:
+        exact = np.log(column.fraction(name) / column.fraction("N2"))
+        tendency = diffusion_tendency(column, name, none, exact, bottom[name])
+        steady[name] = exact - np.linalg.solve(diffusion_matrix(column, name, none), tendency)
+    settled = ReferenceColumn.from_log_ratio(column.zp, column.temperature, steady, column.gravity)
+    per_level = 0.5 * column.step * (settled.scale_height[1:] + settled.scale_height[:-1])
+    for name in (*SPECIES, "N2"):
+        decline = -np.diff(np.log(settled.mole_fraction(name) * settled.pressure)) / per_level
+        expected = GAS_CONSTANT * column.temperature[0] / (MOLAR_MASS[name] * column.gravity[0])
+        assert_allclose(1.0 / decline, expected, rtol=0.01)
 
 
 def test_that_diffusive_equilibrium_on_pressure_levels_knows_no_temperature_but_by_thermal_diffusion() -> None:

@@ -1,0 +1,215 @@
+"""What a reader of a run's results must be warned of, with the thresholds by which it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from da.errors import ThermodaError
+from da.figures.analyses import AnalysisRecords, read_analyses
+from da.report.reported_run import ReportedRun
+from da.verification.details import EvaluationDetails
+from da.verification.evaluation import Activity, Row
+
+FloatArray = NDArray[np.float64]
+
+COLLAPSE = 0.5
+"""The spread collapses where an analysis leaves less than this part of it."""
+
+OVERSHOOT = 1.1
+"""An analysis overshoots where it adopts more than this part of the innovation."""
+
+PUSHED_AWAY = -0.05
+"""An analysis is pushed away from the observations where it adopts less than this part of the innovation."""
+
+HIGH_KM = 350.0
+"""Above this height, the analyses of Corbin & Kusche (2022) overshoot."""
+
+CHI_SQUARE = (0.5, 2.0)
+"""Bounds of squared innovations over their assumed variance; one if right."""
+
+SPREAD_TO_ERROR = 0.5
+"""An ensemble whose spread is less than this part of its error is too sure of itself."""
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One warning.
+
+    Parameters
+    ----------
+    name : str
+        Of what is wrong, in two or three words.
+    text : str
+        With the numbers and the threshold.
+    """
+
+    name: str
+    text: str
+
+
+def findings(run: ReportedRun) -> list[Finding]:
+    """Return the warnings of a run; what its folder lacks is among them."""
+    found = [Finding("missing", gap) for gap in run.gaps]
+    try:
+        records = read_analyses(run.folder)
+    except ThermodaError as error:
+        found.append(Finding("missing", f"the analyses cannot be judged: {error}"))
+    else:
+        found += [*spread_collapse(records), *overshoot(records)]
+    found += filter_counts(run)
+    if run.details is not None:
+        found += [*inconsistent_innovations(run.details), *scores(run.details)]
+    return found
+
+
+def _range(height: FloatArray, chosen: NDArray[np.bool_]) -> str:
+    low, high = height[chosen].min(), height[chosen].max()
+    return f"at {low:g} km" if low == high else f"between {low:g} and {high:g} km"
+
+
+def spread_collapse(records: AnalysisRecords) -> list[Finding]:
+    """Return whether the first analysis leaves less than half of the spread at any height (median)."""
+    height, quartiles = records.quartiles(records.spread_ratio())
+    median = quartiles[1, 0]
+    low = median < COLLAPSE
+    if not low.any():
+        return []
+    worst = int(np.nanargmin(median))
+    text = (
+        f"The first analysis leaves less than {COLLAPSE:g} of the forecast's spread {_range(height, low)}; least "
+        f"{median[worst]:.2f} at {height[worst]:g} km (medians over observations)."
+    )
+    return [Finding("collapse of spread", text)]
+
+
+def overshoot(records: AnalysisRecords) -> list[Finding]:
+    """Return whether the first analysis goes beyond the observations above 350 km, or later ones away from them."""
+    height, quartiles = records.quartiles(records.adopted_fraction())
+    high = height > HIGH_KM
+    found = []
+    first = np.where(high, quartiles[1, 0], np.nan)
+    beyond = first > OVERSHOOT
+    if beyond.any():
+        worst = int(np.nanargmax(first))
+        text = (
+            f"The first analysis adopts more than {OVERSHOOT:g} of the innovation {_range(height, beyond)}; most "
+            f"{first[worst]:.2f} at {height[worst]:g} km (medians)."
+        )
+        found.append(Finding("overshoot", text))
+    later = quartiles[1, 1:][:, high]
+    known = np.isfinite(later)
+    share = float(np.mean(later[known] < PUSHED_AWAY)) if known.any() else 0.0
+    if share > 0.25:
+        text = (
+            f"Above {HIGH_KM:g} km, {100.0 * share:.0f} % of the later analyses' heights are pushed away from the "
+            f"observations (median adopted part below {PUSHED_AWAY:g})."
+        )
+        found.append(Finding("pushed away", text))
+    return found
+
+
+def filter_counts(run: ReportedRun) -> list[Finding]:
+    """Return warnings of constraint hits, replaced members and sub-domains without observations."""
+    found = []
+    try:
+        hits, replaced, unobserved = read_filter_counts(run.folder / "filter.nc")
+    except ThermodaError as error:
+        found.append(Finding("missing", f"constraint hits are not known: {error}"))
+    else:
+        if total := sum(hits.values()):
+            parts = ", ".join(f"{name} {number}" for name, number in hits.items() if number)
+            found.append(Finding("constraint hits", f"{total} values of members were put within bounds: {parts}."))
+        if replaced:
+            text = f"{replaced} members were replaced between analyses, because they had failed."
+            found.append(Finding("members replaced", text))
+        if unobserved:
+            text = f"Up to {unobserved} sub-domains saw no observation and were not analysed."
+            found.append(Finding("unobserved", text))
+    shorter = run.provenance.get("member_failures", {}).get("with_a_shorter_step", 0)
+    if shorter:
+        found.append(Finding("shorter steps", f"{shorter} times a shorter time step saved a member that had failed."))
+    return found
+
+
+def read_filter_counts(path: Path) -> tuple[dict[str, int], int, int]:
+    """Return constraint hits by name, members replaced, and the largest number of sub-domains without observations.
+
+    What an older file does not hold counts as zero.
+
+    Raises
+    ------
+    ThermodaError
+        If the file is missing or cannot be read.
+    """
+    if not path.is_file():
+        raise ThermodaError(f"{path} is missing")
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
+            dataset.load()
+    except (OSError, ValueError) as error:
+        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
+    hits: dict[str, int] = {}
+    if "constraint_hits" in dataset.variables and "constraint" in dataset.variables:
+        names = str(dataset["constraint"].attrs.get("flag_meanings", "")).split()
+        counts = dataset["constraint_hits"].sum("time").to_numpy()
+        hits = {name: int(count) for name, count in zip(names, counts, strict=False)}
+    replaced = int(dataset["members_replaced"].sum()) if "members_replaced" in dataset.variables else 0
+    name = "unobserved_sub_domains"
+    unobserved = int(dataset[name].max()) if name in dataset.variables and dataset.sizes["time"] else 0
+    return hits, replaced, unobserved
+
+
+def inconsistent_innovations(details: EvaluationDetails) -> list[Finding]:
+    """Return whether innovations are much larger or smaller than spread and assumed errors say, at any height."""
+    if details.innovations is None:
+        return []
+    values = details.innovations.value()
+    found = []
+    for label, chosen in (
+        (f"more than {CHI_SQUARE[1]:g} times", [one for one in values if one.chi_square > CHI_SQUARE[1]]),
+        (f"less than {CHI_SQUARE[0]:g} times", [one for one in values if one.chi_square < CHI_SQUARE[0]]),
+    ):
+        if not chosen:
+            continue
+        worst = max(chosen, key=lambda one: abs(np.log(one.chi_square)))
+        height = np.array([one.altitude_km for one in chosen])
+        text = (
+            f"Squared innovations are {label} their assumed variance {_range(height, np.ones(height.size, dtype=bool))}"
+            f" ({len(chosen)} of {len(values)} heights); {worst.chi_square:.2f} times at {worst.altitude_km:g} km."
+        )
+        found.append(Finding("innovations inconsistent", text))
+    return found
+
+
+def scores(details: EvaluationDetails) -> list[Finding]:
+    """Return along which satellites the forecast is worse than calibrated MSIS, or too sure of itself."""
+    found = []
+    for one in details.satellites:
+        name, rows = one.satellite.satellite, one.satellite.statistics[Activity.ALL]
+        forecast, calibrated = (rows[row].pairs.value().rms_log_ratio for row in (Row.FORECAST, Row.CALIBRATED_MSIS))
+        if forecast > calibrated:
+            test = one.significance[Row.CALIBRATED_MSIS]
+            values = (test.p_bootstrap, test.p_diebold_mariano)
+            if not np.isfinite(values).all():
+                meaning = "too few orbits for a test"
+            elif max(values) < SIGNIFICANT:
+                meaning = f"significant: p {values[0]:.3f} and {values[1]:.3f}"
+            else:
+                meaning = f"not significant: p {values[0]:.3f} and {values[1]:.3f}"
+            text = (
+                f"Along {name} the forecast is worse than calibrated MSIS: RMS ln(observed/modelled) {forecast:.3f} "
+                f"against {calibrated:.3f}, {100.0 * (forecast / calibrated - 1.0):.0f} % more ({meaning})."
+            )
+            found.append(Finding("no gain", text))
+        ratio = rows[Row.FORECAST].pairs.value().spread_to_error
+        if ratio < SPREAD_TO_ERROR:
+            text = f"Along {name} the forecast's spread is {ratio:.2f} of its error; below {SPREAD_TO_ERROR:g} is too sure."
+            found.append(Finding("too little spread", text))
+    return found

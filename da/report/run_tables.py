@@ -1,0 +1,129 @@
+"""Tables that a report has beside those of an evaluation: the runs, their key figures, and run against run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from da.errors import ThermodaError
+from da.report.reported_run import ReportedRun
+from da.verification.bootstrap import Interval
+from da.verification.details import compare_runs
+from da.verification.evaluation import Activity, Row
+
+COMPARED = (Row.FORECAST, Row.ANALYSIS)
+_FACTS = {
+    "start": "first time",
+    "stop": "last time",
+    "model": "model",
+    "members": "members",
+    "assimilated_satellite": "calibrating satellite",
+    "seed": "seed",
+    "ranks": "ranks",
+    "finished": "finished",
+    "commit": "version of the code",
+}
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def facts_table(runs: Sequence[ReportedRun]) -> Table:
+    """Return what the provenance of the runs says."""
+    table = Table(title="Runs", box=box.HORIZONTALS)
+    table.add_column("")
+    for run in runs:
+        table.add_column(escape(run.label), justify="right")
+    table.add_row("folder", *(escape(run.folder.name) for run in runs))
+    for key, label in _FACTS.items():
+        table.add_row(label, *(escape(str(run.provenance.get(key, "—"))) for run in runs))
+    seconds = [sum(run.provenance.get("phase_seconds", {}).values()) for run in runs]
+    table.add_row("computing time", *(f"{value:.0f} s" if value else "—" for value in seconds))
+    return table
+
+
+def key_table(runs: Sequence[ReportedRun]) -> Table:
+    """Return the root mean square ln(observed/modelled) of every row of every run along every satellite."""
+    table = Table(
+        title="RMS of ln(observed/modelled) at all points",
+        caption="0.10 is about 10 %. The last columns are the mean ln(observed/modelled) and the spread over the error "
+        "of the forecast.",
+        box=box.HORIZONTALS,
+    )
+    for header in ("run", "satellite"):
+        table.add_column(header)
+    for header in (*map(str, Row), "forecast, mean", "spread / error"):
+        table.add_column(header, justify="right")
+    for run in runs:
+        if run.details is None:
+            table.add_row(escape(run.label), "not evaluated", *[""] * (len(Row) + 2))
+            continue
+        for one in run.details.evaluation.satellites:
+            scores = {row: statistics.pairs.value() for row, statistics in one.statistics[Activity.ALL].items()}
+            forecast = scores[Row.FORECAST]
+            table.add_row(
+                escape(run.label),
+                escape(f"{one.satellite} ({one.role})"),
+                *(_number(scores[row].rms_log_ratio) for row in Row),
+                _number(forecast.mean_log_ratio),
+                _number(forecast.spread_to_error, 2),
+            )
+    return table
+
+
+def significance_table(runs: Sequence[ReportedRun]) -> Table:
+    """Return the paired comparison of the first run with each of the others, along every satellite that both have."""
+    first = runs[0]
+    table = Table(
+        title=escape(f"{first.label} (A) against each other run (B), at common points"),
+        caption="skill of A = 1 − MSE(A)/MSE(B) of ln(observed/modelled), with its 95 % interval; p: of no difference, by "
+        "paired block bootstrap and by Diebold-Mariano over orbits. Call a difference significant if both are small.",
+        box=box.HORIZONTALS,
+    )
+    for header in ("B", "satellite", "row"):
+        table.add_column(header)
+    for header in ("n", "RMS of A", "RMS of B", "skill of A", "p boot.", "p D.-M."):
+        table.add_column(header, justify="right")
+    for other in runs[1:]:
+        for cells in _comparisons(first, other):
+            table.add_row(escape(other.label), *cells)
+    return table
+
+
+def _comparisons(first: ReportedRun, other: ReportedRun) -> list[list[str]]:
+    if first.details is None or other.details is None:
+        return [["not evaluated", *[""] * 7]]
+    mine, theirs = first.details.evaluation, other.details.evaluation
+    common = [one.satellite for one in mine.satellites if one.satellite in {it.satellite for it in theirs.satellites}]
+    found = []
+    for satellite in common:
+        for row in COMPARED:
+            try:
+                result = compare_runs(mine, theirs, satellite, row)
+            except ThermodaError as error:
+                found.append([escape(satellite), escape(f"{row}: {error}"), *[""] * 6])
+                continue
+            test = result.significance
+            scores = (result.first.rms_log_ratio, result.second.rms_log_ratio)
+            values = [
+                *map(_number, scores),
+                _interval(test.skill),
+                *map(_p, (test.p_bootstrap, test.p_diebold_mariano)),
+            ]
+            found.append([escape(satellite), str(row), str(result.n), *values])
+    return found or [["no common satellite", *[""] * 7]]
+
+
+def _interval(interval: Interval) -> str:
+    value, lower, upper = (_number(number, 2) for number in (interval.value, interval.lower, interval.upper))
+    # The backslash keeps rich from reading brackets as markup.
+    return f"{value} \\[{lower}, {upper}]" if lower else value
+
+
+def _p(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}" if value >= 0.001 else "<0.001"

@@ -1,0 +1,184 @@
+"""A study: a folder of experiments, and what there is of each before it starts.
+
+A file whose name begins with ``_`` is a base that others inherit, not an experiment. What is complete with the same
+configuration is not run again (:mod:`da.study_runs`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from da.config import Experiment
+from da.errors import ThermodaError
+from da.key_figures import Item, configuration_items
+from da.storage import refuse_occupied
+from da.yaml_source import YamlSource
+
+BASE_PREFIX = "_"
+"""Files whose names begin like this are inherited, not run."""
+
+SUFFIXES = (".yaml", ".yml")
+RUNS = Path("runs")
+SHOWN_DIFFERENCES = 4
+
+
+@dataclass(frozen=True)
+class ExperimentReader:
+    """What only the composition root knows of experiments: their models.
+
+    Parameters
+    ----------
+    validate : callable
+        ``validate(source)`` returns the experiment of a file with all settings of its model; ThermodaError for any
+        fault that needs no data to be seen.
+    complete : callable
+        ``complete(experiment)`` fills in the settings of an earlier experiment's model.
+    """
+
+    validate: Callable[[YamlSource], Experiment]
+    complete: Callable[[Experiment], Experiment]
+
+
+class State(StrEnum):
+    """What a study finds of a run before it starts."""
+
+    COMPLETE = "complete"
+    WAITING = "to be run"
+    OTHER = "to be replaced"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One experiment of a study.
+
+    Parameters
+    ----------
+    file : Path
+    experiment : Experiment
+    state : State
+    differences : tuple of str
+        Between a complete run of that folder and this experiment.
+    """
+
+    file: Path
+    experiment: Experiment
+    state: State
+    differences: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.experiment.experiment.name
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run's results."""
+        return self.experiment.experiment.output_folder
+
+
+def study_files(folder: Path) -> list[Path]:
+    """Return the experiment files of a folder by name, without those that are bases only.
+
+    Raises
+    ------
+    ThermodaError
+        If there is no such folder, or none in it.
+    """
+    if not folder.is_dir():
+        raise ThermodaError(f"{folder} is not a folder; name one that holds experiment files")
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+    found = [path for path in files if not path.name.startswith(BASE_PREFIX)]
+    if not found:
+        bases = f" but bases, whose names begin with '{BASE_PREFIX}'" if files else ""
+        raise ThermodaError(f"{folder}: holds no experiment file (*.yaml){bases}")
+    return found
+
+
+def plan(files: Sequence[tuple[Path, Experiment]], reader: ExperimentReader) -> list[PlannedRun]:
+    """Return the runs of validated experiments, with what there is of each.
+
+    Raises
+    ------
+    ThermodaError
+        If two of them have the same name or folder, or a folder cannot be used.
+    """
+    for what in ("name", "output_folder"):
+        seen: dict[Any, Path] = {}
+        for file, experiment in files:
+            value = getattr(experiment.experiment, what)
+            if value in seen:
+                raise ThermodaError(f"{file}: experiment.{what} {value} is that of {seen[value]} already")
+            seen[value] = file
+    return [planned(file, experiment, reader) for file, experiment in files]
+
+
+def chosen(runs: Sequence[PlannedRun], names: Sequence[str]) -> list[PlannedRun]:
+    """Return the runs with these names, of experiments or files; ThermodaError for a name that none has."""
+    known = {label: run for run in runs for label in (run.file.name, run.file.stem, run.name)}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(run.name for run in runs)}"
+            raise ThermodaError(f"--only {name}: there is no such experiment; {hint}")
+    wanted = {known[name].name for name in names}
+    return [run for run in runs if run.name in wanted]
+
+
+def refuse_other_configurations(runs: Sequence[PlannedRun]) -> None:
+    """Raise ThermodaError where a complete run of another configuration stands in the way."""
+    others = [run for run in runs if run.state is State.OTHER]
+    if not others:
+        return
+    first = others[0]
+    shown = "; ".join(first.differences[:SHOWN_DIFFERENCES])
+    more = len(first.differences) - SHOWN_DIFFERENCES
+    shown += f"; and {more} more" if more > 0 else ""
+    also = f" (and so are {', '.join(str(run.folder) for run in others[1:])})" if len(others) > 1 else ""
+    raise ThermodaError(
+        f"{first.folder}: is a complete run of another configuration than {first.file}: {shown}{also}; "
+        "choose another experiment.output_folder or add --overwrite"
+    )
+
+
+def planned(file: Path, experiment: Experiment, reader: ExperimentReader) -> PlannedRun:
+    """Return a run with what there is of it now; ThermodaError where its folder is of another kind."""
+    final = experiment.experiment.output_folder
+    refuse_occupied(final, overwrite=True)
+    if not final.exists():
+        return PlannedRun(file, experiment, State.WAITING)
+    found = _differences(final, experiment, reader)
+    return PlannedRun(file, experiment, State.OTHER if found else State.COMPLETE, found)
+
+
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """Return what a complete run tells of itself."""
+    path = folder / "provenance.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ThermodaError(f"{path}: cannot be read as JSON ({error}); remove the folder") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _differences(folder: Path, experiment: Experiment, reader: ExperimentReader) -> tuple[str, ...]:
+    """Return the items in which a complete run differs from an experiment; keys new since then have their defaults."""
+    try:
+        stored = reader.complete(Experiment.model_validate(provenance_of(folder).get("configuration")))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        return (f"its configuration is no longer valid ({'.'.join(map(str, fault['loc']))}: {fault['msg']})",)
+    there, here = configuration_items(stored), configuration_items(experiment)
+    keys = [key for key in dict.fromkeys((*there, *here)) if there.get(key) != here.get(key)]
+    return tuple(f"{key} is {_shown(there, key)} there and {_shown(here, key)} here" for key in keys)
+
+
+def _shown(items: Mapping[str, Item], key: str) -> str:
+    return str(items[key]) if key in items else "not given"
