@@ -25,11 +25,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import time as clock
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +45,7 @@ from free_run_statistics import (
     map_correlation,
     moment,
     on_globe,
+    print_machine,
     quiet_companion,
     run_free,
 )
@@ -55,7 +54,6 @@ from scipy.optimize import least_squares
 from da.drivers import Drivers
 from da.msis import Msis
 from da.parallel import limit_blas_threads
-from da.provenance import source_commit, versions
 from model_adapters.column_physics import fitted
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -355,14 +353,6 @@ SECTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
-def processor() -> str:
-    """Return the name of the processor."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def numbers() -> dict[str, float]:
     """Return the numbers of ``fitted`` by name."""
     return {name: value for name, value in vars(fitted).items() if name.isupper()}
@@ -393,10 +383,7 @@ def main() -> None:
     for text in arguments.set:
         name, _, value = text.partition("=")
         setattr(fitted, name, float(value))
-    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    print(f"machine   {processor()}, {os.cpu_count()} cores, {platform.system()}; one used")
-    print(f"commit    {source_commit()}")
-    print("versions  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
+    print_machine()
     print("numbers   " + ", ".join(f"{name} {value:.4g}" for name, value in numbers().items()))
     for name in arguments.sections:
         print(f"\n== {name} ({arguments.resolution:g} deg)")

@@ -39,6 +39,7 @@ from free_run_statistics import (
     moment,
     on_globe,
     orbit_means,
+    print_machine,
     quiet_companion,
     run_free,
 )
@@ -444,6 +445,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=float, default=10.0, help="of the state grid [deg]")
     arguments = parser.parse_args()
     limit_blas_threads()
+    print_machine()
     print("fitted: " + ", ".join(f"{name} {value:.4g}" for name, value in vars(fitted).items() if name.isupper()))
     for name in arguments.sections:
         print(f"\n== {name} ({arguments.resolution:g} deg)")

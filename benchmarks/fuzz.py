@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time as clock
 import traceback
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -78,6 +79,8 @@ class Tally:
         """Count one execution."""
         content = self.content
         content["executions"] += 1
+        if seconds > max(content["slowest_s"], 1.0):
+            (self._faults / "slowest.bin").write_bytes(data)
         content["slowest_s"] = max(content["slowest_s"], seconds)
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         content["memory_mib"] = max(content["memory_mib"], (peak_kib - self._peak_kib) / 1024)
@@ -86,7 +89,7 @@ class Tally:
             if fault not in content["faults"]:
                 (self._faults / f"{len(content['faults'])}.bin").write_bytes(data)
             content["faults"][fault] = content["faults"].get(fault, 0) + 1
-        if clock.perf_counter() - self._written > 1.0 or fault is not None:
+        if content["executions"] % 250 == 0 or clock.perf_counter() - self._written > 1.0 or fault is not None:
             self.write()
 
     def write(self) -> None:
@@ -98,7 +101,7 @@ class Tally:
         temporary.replace(self._path)
 
 
-def fuzz_one(name: str, results: Path, executions: int, seconds: int) -> None:
+def fuzz_one(name: str, modules: list[str], results: Path, executions: int, seconds: int) -> None:
     """Fuzz one reader in this process, which libFuzzer ends."""
     import logging
 
@@ -106,7 +109,7 @@ def fuzz_one(name: str, results: Path, executions: int, seconds: int) -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     logging.disable(logging.CRITICAL)
-    with atheris.instrument_imports(include=["da", "model_adapters", "cdflib", "ruamel", "zipfile"]):
+    with atheris.instrument_imports(include=modules):
         readers = load_readers()
     reader = readers.READERS[name]
     folder = results / name
@@ -116,7 +119,9 @@ def fuzz_one(name: str, results: Path, executions: int, seconds: int) -> None:
     for number, seed in enumerate(reader.seeds(work)):
         (corpus / f"seed-{number}").write_bytes(seed)
     words = folder / "words.txt"
-    words.write_text("".join('"' + "".join(f"\\x{one:02x}" for one in token) + '"\n' for token in reader.tokens if token))
+    words.write_text(
+        "".join('"' + "".join(f"\\x{one:02x}" for one in token) + '"\n' for token in reader.tokens if token)
+    )
     path, tally = work / f"input{reader.suffix}", Tally(folder)
 
     def once(data: bytes) -> None:
@@ -143,7 +148,7 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__} in {place} ({Path(frames[-1].filename).name}:{frames[-1].name}): {str(error)[:90]}"
 
 
-def fuzz(name: str, results: Path, executions: int, seconds: int) -> None:
+def fuzz(name: str, modules: Sequence[str], results: Path, executions: int, seconds: int) -> None:
     """Fuzz one reader in a process of its own, started again after a death until the executions are done."""
     folder, end = results / name, clock.monotonic() + seconds
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,9 +159,11 @@ def fuzz(name: str, results: Path, executions: int, seconds: int) -> None:
         if left <= 0 or remaining <= 1:
             return
         command = [sys.executable, str(Path(__file__)), "--results", str(results), "--inside", name]
-        command += ["--executions", str(left), "--seconds", str(remaining)]
+        command += ["--executions", str(left), "--seconds", str(remaining), "--modules", *modules]
         with (folder / "log.txt").open("ab") as log:
-            done = subprocess.run(command, stdout=log, stderr=log, check=False, env={**os.environ, "MALLOC_ARENA_MAX": "2"})
+            done = subprocess.run(
+                command, stdout=log, stderr=log, check=False, env={**os.environ, "MALLOC_ARENA_MAX": "2"}
+            )
         if done.returncode == 0:
             return
         tally = Tally(folder)
@@ -205,13 +212,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=120, help="longest time of each reader")
     parser.add_argument("--print", action="store_true", help="print the table and do nothing else")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--modules", nargs="*", default=[], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        fuzz_one(arguments.inside, arguments.results, arguments.executions, arguments.seconds)
+        fuzz_one(arguments.inside, arguments.modules, arguments.results, arguments.executions, arguments.seconds)
         return
     if not arguments.print:
-        for name in arguments.readers or load_readers().READERS:
-            fuzz(name, arguments.results, arguments.executions, arguments.seconds)
+        readers = load_readers().READERS
+        for name in arguments.readers or readers:
+            fuzz(name, readers[name].modules, arguments.results, arguments.executions, arguments.seconds)
     print(heading())
     print(table(arguments.results))
 

@@ -207,6 +207,25 @@ class LocalizedAnalysis:
         cells = [np.asarray(share(layout.grid.cells, comm.size, rank), dtype=np.int64) for rank in range(comm.size)]
         self._height_transpose = MemberTranspose(comm, members, cells)
 
+    @property
+    def inflation(self) -> InflationState | None:
+        """The adaptive inflation of all sub-domains, after the analyses so far."""
+        return self._inflation
+
+    @property
+    def shares(self) -> list[IndexArray]:
+        """The work of each rank."""
+        return self._engine.shares
+
+    def go_on(self, inflation: InflationState | None, shares: Sequence[IndexArray]) -> None:
+        """Take the inflation that another process learned and, from as many ranks, its way to deal out the work.
+
+        The work is dealt out by what the analyses so far cost; sums over another share may end in other bits.
+        """
+        self._inflation = inflation
+        if len(shares) == self._comm.size:
+            self._engine.share_out(shares)
+
     def observe(
         self, states: FloatArray, height: FloatArray, batches: Sequence[SourceBatch], time: np.datetime64
     ) -> list[ObservedBatch]:

@@ -156,6 +156,17 @@ class AnalysisEngine(ABC, Generic[SlabKind]):
         """Numbers of the transforms that this rank computes."""
         return self._transforms_of(self._shares[self._comm.rank])
 
+    @property
+    def shares(self) -> list[IndexArray]:
+        """The units of work of each rank, as they are dealt out now."""
+        return self._shares
+
+    def share_out(self, shares: Sequence[IndexArray]) -> None:
+        """Deal the work out as another engine of the same work and as many ranks had it."""
+        if len(shares) != self._comm.size:
+            raise ValueError(f"shares of {len(shares)} ranks for {self._comm.size}")
+        self._deal(list(shares))
+
     def balance(self, own_counts: IndexArray) -> bool:
         """Deal the work out anew if its predicted cost asks for it, and tell whether that was done.
 

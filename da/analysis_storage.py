@@ -17,6 +17,7 @@ import xarray as xr
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
+from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
 from da.filter_record import BoolArray, FilterRecord
 from da.moments import EnsembleMoments
@@ -358,12 +359,13 @@ def read_inflation_state(
         _refuse_vast(path)
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             return _inflation_state(path, dataset, centre, time)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ThermodaError(f"{path}: is not a netCDF file that can be read ({error})") from error
 
 
 def _refuse_vast(path: Path) -> None:
     """Raise ThermodaError where a dimension is longer than a run's: xarray reads coordinates when it opens a file."""
+    check_complete(path)
     with Dataset(path) as dataset:
         for name, dimension in dataset.dimensions.items():
             if dimension.size > LONGEST_DIMENSION:

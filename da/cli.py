@@ -44,6 +44,10 @@ EXIT_INTERRUPTED = 130
 RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment YAML file", metavar="FILE")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Dask cluster: local, local:WORKERS or slurm:FILE; default: this process alone"),
+]
 Ranks = Annotated[int, typer.Option(min=1, help="Processes of each run, under mpiexec if more than one")]
 
 
@@ -128,8 +132,10 @@ def spinup_command(file: ExperimentFile) -> None:
 def evaluate_command(
     run: Annotated[Path, typer.Argument(help="Folder of a complete run", metavar="RUN")],
     figures: Annotated[bool, typer.Option(help="Draw figures into the folder of the run")] = True,
+    cluster: ClusterOption = None,
 ) -> None:
     """Compare MSIS, calibrated MSIS, persisted scale factor, open loop, forecast and analysis along every satellite."""
+    from da.cluster import open_cluster
     from da.config import read_experiment
     from da.figures.tracks import write_figures
     from da.verification import (
@@ -143,7 +149,8 @@ def evaluate_command(
         write_evaluation_netcdf,
     )
 
-    evaluation = evaluate(run)
+    with open_cluster(cluster) as scheduler:
+        evaluation = evaluate(run, scheduler)
     more = details(evaluation, run)
     console = _console()
     for table in (*tables(evaluation), *detail_tables(more)):
@@ -157,6 +164,65 @@ def evaluate_command(
         console.print(expectations_table(comparisons))
     if missed := [one for one in comparisons if not one.met]:
         raise ThermodaError(f"{run}: {len(missed)} of {len(comparisons)} expected figures are not met")
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the first is compared with the others")],
+    output: Annotated[Path, typer.Option(help="The page; figures come into a folder beside it")] = Path("report.html"),
+) -> None:
+    """Write one HTML page on runs: configuration, tables, figures, warnings, and run against run."""
+    from da.report import write_report
+
+    page, *figures = write_report(runs, output)
+    _console().print(f"written: {page}, and {len(figures)} files of figures beside it", soft_wrap=True, markup=False)
+
+
+@app.command("collect")
+def collect_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the folders of runs", metavar="DIR")],
+    cluster: ClusterOption = None,
+) -> None:
+    """Evaluate all complete runs of a folder that are not evaluated yet, and write their key figures into one file."""
+    from da.cluster import open_cluster
+    from da.key_figures import FILE
+    from da.run_collection import collect_runs
+
+    with open_cluster(cluster) as scheduler:
+        figures, problems = collect_runs(folder, _experiment_reader().complete, scheduler)
+    text = f"written: {folder / FILE}: {figures.sizes['run']} runs"
+    _console().print(text, soft_wrap=True, markup=False, highlight=False)
+    if problems:
+        raise ThermodaError(f"{folder}: {len(problems)} runs cannot be evaluated: {problems[0].problem}")
+
+
+@app.command("density")
+def density_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a complete run", metavar="RUN")],
+    altitudes_km: Annotated[str, typer.Option(help="Altitudes, separated by commas")] = "250,400,550",
+    step_deg: Annotated[float, typer.Option(help="Step in latitude and longitude")] = 10.0,
+    local_time: Annotated[
+        bool, typer.Option("--local-time", help="Cells stay at their local solar time instead of their longitude")
+    ] = False,
+    cluster: ClusterOption = None,
+) -> None:
+    """Write statistics over time of the densities of open loop, forecast and analysis in the cells of a grid."""
+    from da.cluster import open_cluster
+    from da.verification.density_statistics import (
+        FILE,
+        DensityGrid,
+        density_statistics_table,
+        parse_altitudes,
+        run_density_statistics,
+        write_density_statistics,
+    )
+
+    grid = DensityGrid.regular(parse_altitudes(altitudes_km), step_deg, local_time)
+    with open_cluster(cluster) as scheduler:
+        statistics = run_density_statistics(run, grid, scheduler)
+    _console().print(density_statistics_table(statistics))
+    written = write_density_statistics(statistics, run / FILE)
+    _console().print(f"written: {written}", style="dim", soft_wrap=True, markup=False)
 
 
 @app.command("study")
@@ -193,6 +259,9 @@ def sweep_command(
     ranks: Ranks = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs of another configuration")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run; write nothing")] = False,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Write the variants' files for a job array; run nothing")
+    ] = False,
 ) -> None:
     """Run an experiment with all combinations of values, evaluate the runs, and print one table."""
     from da.study import RUNS, plan
@@ -208,6 +277,9 @@ def sweep_command(
             typer.echo(f"{run.folder}: {run.state}: {variant.describe()}")
         return
     write_variants(source, grid, name)
+    if files_only:
+        typer.echo(f"written: {len(grid)} files in {RUNS / name}")
+        return
     _make_study(runs, RUNS / name, reader, ranks, overwrite, tuple(axis.key for axis in axes))
 
 

@@ -35,7 +35,9 @@ class SlurmClusterSettings(Section):
     workers_per_job: int = Field(1, ge=1, description="Processes of a job, a core each")
     memory_per_job: str = Field("4GiB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="Memory of a job, as 4GiB")
     time_limit: str = Field(
-        "01:00:00", pattern=r"^(\d+-)?\d{1,2}:\d{2}:\d{2}$", description="Longest time of a job, [D-]HH:MM:SS, in quotes"
+        "01:00:00",
+        pattern=r"^(\d+-)?\d{1,2}:\d{2}:\d{2}$",
+        description="Longest time of a job, as [D-]HH:MM:SS",
     )
     interface: str | None = Field(None, description="Network interface of the nodes, such as ib0")
     directives: tuple[str, ...] = Field((), description="Further #SBATCH options, such as --constraint=haswell")
@@ -90,7 +92,8 @@ def _local(workers: int) -> Any:
     except ImportError as error:
         raise _not_installed("distributed") from error
     # Processes, for netCDF files are read under one lock per process.
-    return LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    return LocalCluster(n_workers=workers, **options)  # type: ignore[no-untyped-call]
 
 
 def _slurm(settings: SlurmClusterSettings) -> Any:
@@ -102,7 +105,7 @@ def _slurm(settings: SlurmClusterSettings) -> Any:
         cluster = SLURMCluster(**_slurm_options(settings))
     except (OSError, ValueError) as error:
         raise ThermodaError(f"--cluster slurm: dask cannot set up its jobs ({error})") from error
-    cluster.scale(jobs=settings.jobs)
+    cluster.scale(jobs=settings.jobs)  # type: ignore[no-untyped-call]
     return cluster
 
 

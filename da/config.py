@@ -262,6 +262,15 @@ class OutputSection(Section):
     composition: bool = Field(True, description="Temperature and mass fractions on the state grid")
 
 
+class RestartSection(Section):
+    """How often a run is written so that it can be resumed; it says nothing of the results."""
+
+    every: int = Field(
+        1, ge=0, description="Analysis intervals between two restart points; 0: one only where a signal stops the run"
+    )
+    keep: int = Field(2, ge=1, description="How many restart points are kept")
+
+
 class ExpectedSection(Section):
     """A figure that this experiment should give, for its reader and its test."""
 
@@ -289,6 +298,7 @@ class Experiment(Section):
         default_factory=dict, description="Satellites whose densities are assimilated as they are (one step)"
     )
     output: OutputSection = OutputSection()
+    restart: RestartSection = RestartSection()
     expect: tuple[ExpectedSection, ...] = ()
 
     @model_validator(mode="after")

@@ -259,6 +259,4 @@ def run_on(
             return
         advanced = forecasts.advance(states, time, next_time)
         states, forecasts, time, analysed = advanced.states, advanced.forecasts, next_time, False
-        yield CycleRecord(
-            time, Phase.FORECAST, states, forecasts, events=advanced.events, waiting=tuple(waiting)
-        )
+        yield CycleRecord(time, Phase.FORECAST, states, forecasts, events=advanced.events, waiting=tuple(waiting))

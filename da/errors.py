@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-
 LONGEST_MESSAGE = 2000
 """Characters of a message; what a damaged file holds may be of any length."""
 

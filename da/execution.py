@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import resource
-import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 
 from da.analysis_config import refuse_unknown_update_fractions
 from da.config import Experiment, to_datetime64
-from da.cycle import CycleRecord, MemberForecasts, ObservationSource, Phase, Schedule, run
+from da.cycle import MemberForecasts, ObservationSource, Schedule, run, run_on
 from da.errors import ThermodaError
 from da.filter_setup import build_analysis
 from da.inheritance import ResolvedText
@@ -35,41 +33,21 @@ from da.observations import SourceBatch
 from da.observing import require_density
 from da.parallel import Communicator, collective, from_root, share
 from da.perturbations import Perturbation, PerturbationModel
+from da.phase_timer import PhaseTimer
 from da.preparation import StepOne, prepare
 from da.provenance import provenance
 from da.recording import RunRecorder
+from da.restart_description import RunDescription
+from da.resuming import restart_writer, resumed
+from da.run_loop import RunLoop
 from da.seeding import Purpose, streams
 from da.spin_up import spun_up
+from da.stopping import StopRequest
 from da.storage import refuse_occupied
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 """``progress(total, done, text)`` is called on rank 0 after every output time."""
-
-
-@dataclass
-class PhaseTimer:
-    """Wall time per phase [s] on this rank."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    def measure(self, phase: str, work: Callable[[], Any]) -> Any:
-        """Return what ``work`` returns, its time added to the phase."""
-        began = time.perf_counter()
-        result = work()
-        self.seconds[phase] += time.perf_counter() - began
-        return result
-
-    def records(self, name: str, records: Iterable[CycleRecord]) -> Iterator[CycleRecord]:
-        """Yield the records, the time that each took added to its phase."""
-        iterator = iter(records)
-        while True:
-            began = time.perf_counter()
-            record = next(iterator, None)
-            if record is None:
-                return
-            self.seconds[f"{name} {record.phase}"] += time.perf_counter() - began
-            yield record
 
 
 def perturbation_model(experiment: Experiment) -> PerturbationModel:
@@ -146,11 +124,26 @@ def execute(
     model: ForecastModel,
     overwrite: bool,
     progress: Progress,
+    resume: bool = False,
 ) -> dict[str, Any]:
-    """Run an experiment and return its provenance (on all ranks).
+    """Run an experiment, or go on with it, and return its provenance (on all ranks).
+
+    Parameters
+    ----------
+    comm : Communicator
+    experiment : Experiment
+    configuration : ResolvedText
+    model : ForecastModel
+    overwrite : bool
+        See :class:`da.storage.RunFolder`.
+    progress : callable
+    resume : bool
+        Go on with an unfinished run of the same folder, from its newest restart point or, without one, anew.
 
     Raises
     ------
+    RunStopped
+        On all ranks, after a restart point, where one of them got SIGTERM or SIGUSR1.
     ThermodaError
         On all ranks alike, for any fault of input or data; no folder of the run's final name is left then.
     """
@@ -159,7 +152,22 @@ def execute(
         refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
         refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
         refuse_idle_ranks(experiment, comm)
-        refuse_occupied(experiment.experiment.output_folder, overwrite)
+        if not resume:
+            refuse_occupied(experiment.experiment.output_folder, overwrite)
+    with StopRequest() as stop:
+        return _executed(comm, experiment, configuration, model, overwrite, progress, resume, stop)
+
+
+def _executed(
+    comm: Communicator,
+    experiment: Experiment,
+    configuration: ResolvedText,
+    model: ForecastModel,
+    overwrite: bool,
+    progress: Progress,
+    resume: bool,
+    stop: StopRequest,
+) -> dict[str, Any]:
     timer = PhaseTimer()
     prepared: list[StepOne] = []
 
@@ -172,43 +180,42 @@ def execute(
     with collective(comm, ""):
         forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
     analysis = build_analysis(experiment, model, comm)
-    initial = timer.measure("initial states", lambda: spun_up(experiment, forecasts))
     plan = schedule(experiment)
     due = prepared_observations(experiment, step_one, plan, comm)
-    branch = partial(initial.forecasts.branched, time=plan.start)
-    open_loop = timer.records("open loop", run(branch(OPEN_LOOP), initial.states, plan, None, due))
-    cycle = timer.records("assimilation", run(branch(ASSIMILATION), initial.states, plan, analysis, due))
-    with closing(RunRecorder(comm, experiment, configuration.text, model, step_one, overwrite)) as recorder:
-        recorder.member_events(initial.events)
-        unobserved = _record(cycle, open_loop, recorder, comm, timer, partial(progress, plan.output_times.size))
+    description = from_root(comm, lambda: RunDescription.of(experiment, model, configuration.checksums))
+    resumption = resumed(comm, experiment, forecasts, description) if resume else None
+    found = None if resumption is None else resumption.restored
+    counted = None if found is None else found.counted
+    overwrite = overwrite or resume
+    with closing(RunRecorder(comm, experiment, configuration.text, model, step_one, overwrite, counted)) as recorder:
+        restarts = restart_writer(comm, experiment, description)
+        loop = RunLoop(comm, recorder, restarts, analysis, timer, stop, partial(progress, plan.output_times.size))
+        if resumption is not None:
+            description = replace(description, files=resumption.files or description.files)
+            restarts.description = description
+            recorder.note_interruptions(resumption.interruptions)
+        if found is None:
+            initial = timer.measure("initial states", lambda: spun_up(experiment, forecasts))
+            recorder.member_events(initial.events)
+            branch = partial(initial.forecasts.branched, time=plan.start)
+            free = run(branch(OPEN_LOOP), initial.states, plan, None, due)
+            cycle, last = run(branch(ASSIMILATION), initial.states, plan, analysis, due), None
+        else:
+            loop.go_on(found.counted)
+            restarts.go_on(found, model)
+            analysis.go_on(found.inflation, found.shares)
+            first, last = found.records(forecasts)
+            free, cycle = run_on(last, plan, None, due), run_on(first, plan, analysis, due)
+        loop.drive(timer.records("assimilation", cycle), timer.records("open loop", free), last)
         peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
         result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
-        result["sub_domains_without_observations"] = unobserved
+        result["sub_domains_without_observations"] = loop.unobserved
         result["drivers"] = drivers.high_latitude_description()
-        result["configuration_files"] = configuration.checksums
+        result["configuration_files"] = dict(description.files)
+        result["configuration_sha256"] = description.configuration_checksum
+        result["input_files"] = description.inputs
+        result["source_sha256"] = description.code["source"]
         result["member_failures"] = recorder.member_failures
+        result["interruptions"] = [] if resumption is None else resumption.interruptions
         recorder.complete(result)
     return result
-
-
-def _record(
-    cycle: Iterator[CycleRecord],
-    open_loop: Iterator[CycleRecord],
-    recorder: RunRecorder,
-    comm: Communicator,
-    timer: PhaseTimer,
-    progress: Callable[[int, str], None],
-) -> int:
-    """Drive both runs, write their records, and return how many sub-domains at most saw no observation."""
-    done, unobserved = 0, 0
-    for record in cycle:
-        if record.diagnostics is not None:
-            unobserved = max(unobserved, int(np.count_nonzero(record.diagnostics.local_observations == 0)))
-        # Both runs advance together, so that a model may use what it computed for a time for both.
-        if record.phase is Phase.FORECAST:
-            timer.measure("output", partial(recorder.open_loop, next(open_loop)))
-            done += 1
-            if comm.rank == 0:
-                progress(done, str(record.time)[:16])
-        timer.measure("output", partial(recorder.assimilation, record))
-    return unobserved

@@ -10,7 +10,7 @@ from da.config import Experiment
 from da.drivers.space_weather_table import shipped_tables
 from da.errors import ThermodaError
 from da.model import ForecastModel, ReadsFiles
-from da.preparation import DATA_VARIABLE, resolve_files
+from da.preparation import resolve_files
 from da.restart_file import file_checksum
 
 PACKAGE = Path(__file__).resolve().parent
@@ -73,9 +73,7 @@ def code_checksum() -> str:
     return whole.hexdigest()
 
 
-def changed_inputs(
-    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
-) -> list[str]:
+def changed_inputs(before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return what differs between two sets of checksums, a phrase each; files are known by key and name.
 
     >>> changed_inputs({"drivers.table": {"a/x.csv": "1"}}, {"drivers.table": {"b/x.csv": "2"}})

@@ -34,7 +34,7 @@ LABELLED = ("satellite", "row", "group")
 DIMENSIONS = {*LABELLED, "bound"}
 GROUPS = ("all", "quiet", "storm")
 STORM_PHASE = "storm phase: "
-NOT_COMPARED = ("experiment.output_folder", "experiment.reference", "expect")
+NOT_COMPARED = ("experiment.output_folder", "experiment.reference", "expect", "restart")
 """Items that say nothing of what a run computes."""
 
 Item = bool | int | float | str

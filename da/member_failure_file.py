@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from da.atomic_file import replacing
 from da.member_failure import MemberEvent
 
 COLUMNS = ("time", "ensemble", "member", "step_divisor", "donor", "plus", "minus", "remedy", "cause")
@@ -22,13 +23,18 @@ class MemberFailureFile:
     Parameters
     ----------
     path : Path
-        Replaced where it exists.
+    kept : int or None
+        How many lines of the table that is there are kept, at a restart; None: a new one replaces it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kept: int | None = None) -> None:
         self._path = path
-        with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(COLUMNS)
+        rows: list[Sequence[object]] = [COLUMNS]
+        if kept is not None:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows += list(csv.reader(file))[1 : 1 + kept]
+        with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
 
     def append(self, events: Sequence[MemberEvent]) -> None:
         """Write events, and return when they are on disk."""

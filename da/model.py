@@ -231,7 +231,8 @@ class ForecastModel(Protocol):
 
     Where single members may fail while others do not, the forecast raises :class:`da.errors.MemberForecastError`; a
     member that is not finite needs no exception. Models may offer more: :class:`StepDivisible`,
-    :class:`MembersInFiles`, :class:`KeepsForRestart`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why an input cannot be perturbed.
+    :class:`MembersInFiles`, :class:`KeepsForRestart`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why
+    an input cannot be perturbed.
     """
 
     @property

@@ -21,6 +21,7 @@ import numpy as np
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
+from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
 from da.model import PREVIOUS, StateField, StateLayout
 
@@ -28,6 +29,9 @@ FloatArray = NDArray[np.float64]
 
 AXES = ("level", "latitude", "longitude")
 AXIS_UNITS = ("1", "degrees_north", "degrees_east")
+
+MOST_SAMPLES = 100_000
+"""A damaged file may announce any number; each sample of a grid of 5 degrees has half a megabyte."""
 
 SAME_PLACE = 1e-3
 """Coordinates of the file may differ from the grid's by this part of a step: single precision is enough."""
@@ -116,8 +120,9 @@ def opened(path: Path) -> Iterator[Dataset]:
     if not path.is_file():
         raise ThermodaError(f"{path}: there is no such file (analysis.additive_inflation.file)")
     try:
+        check_complete(path)
         dataset = Dataset(path)
-    except OSError as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ThermodaError(f"{path}: is not a netCDF file that can be read ({error})") from error
     with dataset:
         yield dataset
@@ -194,6 +199,8 @@ def sample_count_of(path: Path, dataset: Dataset, variables: tuple[str, ...]) ->
                 f"{path}: {name} counts its samples by '{other.dimensions[0]}'; "
                 f"it must be '{first.dimensions[0]}', as for {variables[0]}"
             )
+    if first.shape[0] > MOST_SAMPLES:
+        raise ThermodaError(f"{path}: {variables[0]} announces {first.shape[0]} samples; at most {MOST_SAMPLES} are read")
     if first.shape[0] < 2:
         raise ThermodaError(f"{path}: {variables[0]} has {first.shape[0]} samples; at least 2 are needed")
     return int(first.shape[0])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from da.analysis_storage import FilterFile, ObservationFile
 from da.config import Experiment, to_datetime64
 from da.cycle import CycleRecord, Phase
 from da.errors import ThermodaError
+from da.growing_file import GrowingFile
+from da.interruptions import write_interruptions
 from da.member_failure import MemberEvent
 from da.member_failure_file import MemberFailureFile
 from da.model import ForecastModel
@@ -21,9 +26,17 @@ from da.observing import density_operator
 from da.operators import DENSITY_FIELDS, HorizontalStencil
 from da.parallel import Communicator, from_root
 from da.preparation import StepOne
-from da.storage import EnsembleFile, OutputAxes, RunFolder, write_table
+from da.storage import EnsembleFile, OutputAxes, RunFolder, require_records, write_table
 
 FloatArray = NDArray[np.float64]
+
+ENSEMBLE_FILES = {
+    "open_loop": "ensemble without assimilation",
+    "forecast": "forecasts started from the latest analysis",
+    "analysis": "analyses",
+}
+OBSERVATIONS, FILTER = "observations", "filter"
+"""Names of the files that get records, without their suffix."""
 
 
 class RunRecorder:
@@ -40,6 +53,8 @@ class RunRecorder:
         On rank 0.
     overwrite : bool
         See :class:`da.storage.RunFolder`.
+    counted : dict or None
+        What :attr:`counted` was at the restart point from which an unfinished run is gone on with; None: a new run.
 
     Raises
     ------
@@ -55,28 +70,54 @@ class RunRecorder:
         model: ForecastModel,
         step_one: StepOne | None,
         overwrite: bool,
+        counted: Mapping[str, Any] | None = None,
     ) -> None:
         self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
         self._grid = experiment.data_grid.grid()
         self._operator = density_operator(model)
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
-        self._files: dict[str, EnsembleFile] = {}
-        self._events: list[MemberEvent] = []
-        self._replaced_since_analysis = 0
-        self._open_files: list[RunFolder | EnsembleFile | ObservationFile | FilterFile] = []
-        self._on_root(lambda: self._open(configuration_text, overwrite))
+        self._files: dict[str, GrowingFile[Any]] = {}
+        before = counted or {"member_failures": {"with_a_shorter_step": 0, "replaced": 0}, "replaced_since_analysis": 0}
+        self._failed = Counter(before["member_failures"])
+        self._replaced_since_analysis: int = before["replaced_since_analysis"]
+        self._records = Counter[str](before.get("records", {}))
+        self._folder: RunFolder | None = None
+        self._on_root(lambda: self._open(configuration_text, overwrite, continued=counted is not None))
+
+    @property
+    def final_folder(self) -> Path:
+        """Name that the folder has when the run is complete."""
+        return self._experiment.experiment.output_folder
 
     @property
     def member_failures(self) -> dict[str, int]:
         """Number of members, over both ensembles and their spin-up, by what was done about their failure."""
-        replaced = sum(event.replacement is not None for event in self._events)
-        return {"with_a_shorter_step": len(self._events) - replaced, "replaced": replaced}
+        return dict(self._failed)
+
+    @property
+    def counted(self) -> dict[str, Any]:
+        """What a restart point holds of the recorder, on rank 0; see the class."""
+        return {
+            "member_failures": self.member_failures,
+            "replaced_since_analysis": self._replaced_since_analysis,
+            "records": dict(self._records),
+        }
+
+    def flush(self) -> None:
+        """Return when all records are on the disk."""
+
+        def flush() -> None:
+            for file in self._files.values():
+                file.flush()
+
+        self._on_root(flush)
 
     def member_events(self, events: Sequence[MemberEvent]) -> None:
         """Write what became of members that failed; called with the same events on all ranks."""
         if events:
-            self._events += events
+            replaced = sum(event.replacement is not None for event in events)
+            self._failed.update({"replaced": replaced, "with_a_shorter_step": len(events) - replaced})
             self._on_root(lambda: self._failures.append(events))
 
     def open_loop(self, record: CycleRecord) -> None:
@@ -93,29 +134,42 @@ class RunRecorder:
         if record.phase is Phase.ANALYSIS and diagnostics is not None:
             self._on_root(lambda: self._record_analysis(record.time, diagnostics))
 
+    def note_interruptions(self, found: Sequence[dict[str, Any]]) -> None:
+        """Write how often the run was interrupted, to be read when it is so again; ``found`` counts on rank 0."""
+        self._on_root(lambda: write_interruptions(self._required_folder.path, found))
+
     def complete(self, provenance: dict[str, Any]) -> None:
         """Close the files and give the folder its final name."""
 
         def finish() -> None:
             for file in self._files.values():
                 file.close()
-            self._observations.close()
-            self._filter.close()
-            self._folder.complete(provenance)
+            self._required_folder.complete(provenance)
 
         self._on_root(finish)
 
     def close(self) -> None:
-        """Close what is open on this rank, at the end of any run; needs no other rank."""
-        for file in self._open_files:
+        """Release what this rank holds, at the end of any run; needs no other rank."""
+        for file in self._files.values():
             file.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    @property
+    def _required_folder(self) -> RunFolder:
+        if self._folder is None:
+            raise ValueError("only rank 0 has the folder of the run")
+        return self._folder
 
     def _record_analysis(self, time: np.datetime64, diagnostics: AnalysisDiagnostics) -> None:
-        self._observations.append(
-            time, diagnostics.batches, diagnostics.forecast, diagnostics.analysis, diagnostics.used
-        )
-        self._filter.append(diagnostics.filter_record(self._replaced_since_analysis))
+        one, record = diagnostics, diagnostics.filter_record(self._replaced_since_analysis)
+        self._append(OBSERVATIONS, lambda file: file.append(time, one.batches, one.forecast, one.analysis, one.used))
+        self._append(FILTER, lambda file: file.append(record))
         self._replaced_since_analysis = 0
+
+    def _append(self, kind: str, write: Callable[[Any], None]) -> None:
+        self._files[kind].append(write)
+        self._records[kind] += 1
 
     def _on_root(self, work: Callable[[], None]) -> None:
         def guarded() -> bool:
@@ -129,32 +183,41 @@ class RunRecorder:
 
         from_root(self._comm, guarded)
 
-    def _open(self, configuration_text: str, overwrite: bool) -> None:
+    def _open(self, configuration_text: str, overwrite: bool, continued: bool) -> None:
         experiment = self._experiment
-        self._folder = RunFolder(experiment.experiment.output_folder, overwrite)
-        self._open_files.append(self._folder)
-        self._folder.write_text("experiment.yaml", configuration_text)
+        folder = self._folder = RunFolder(experiment.experiment.output_folder, overwrite, continued)
+        if not continued:
+            folder.write_text("experiment.yaml", configuration_text)
         axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
         composition = DENSITY_FIELDS if experiment.output.composition else ()
         fields = ("density", "height", *composition, "data_grid_density")
-        titles = {
-            "open_loop": "ensemble without assimilation",
-            "forecast": "forecasts started from the latest analysis",
-            "analysis": "analyses",
-        }
         name = experiment.experiment.name
-        for kind, title in titles.items():
+        for kind, title in ENSEMBLE_FILES.items():
             attributes = {"title": f"{name}: {title}", "model": experiment.model.adapter}
-            self._files[kind] = EnsembleFile(self._folder.path / f"{kind}.nc", axes, fields, attributes)
-            self._open_files.append(self._files[kind])
-        self._observations = ObservationFile(
-            self._folder.path / "observations.nc", {"title": f"{name}: observation space"}
+            create = partial(EnsembleFile, axes=axes, fields=fields, attributes=attributes)
+            self._add(kind, create, EnsembleFile.reopened, continued)
+        self._add(
+            OBSERVATIONS,
+            partial(ObservationFile, attributes={"title": f"{name}: observation space"}),
+            ObservationFile.reopened,
+            continued,
         )
-        self._open_files.append(self._observations)
-        self._filter = FilterFile(self._folder.path / "filter.nc", {"title": f"{name}: diagnostics of the filter"})
-        self._open_files.append(self._filter)
-        self._failures = MemberFailureFile(self._folder.path / "member_failures.csv")
-        self._write_tracks()
+        self._add(
+            FILTER,
+            partial(FilterFile, attributes={"title": f"{name}: diagnostics of the filter"}),
+            FilterFile.reopened,
+            continued,
+        )
+        failures = folder.path / "member_failures.csv"
+        self._failures = MemberFailureFile(failures, sum(self._failed.values()) if continued else None)
+        if not continued:
+            self._write_tracks()
+
+    def _add(self, kind: str, create: Callable[[Path], Any], reopen: Callable[[Path], Any], continued: bool) -> None:
+        path = self._required_folder.path / f"{kind}.nc"
+        if continued:
+            require_records(path, self._records[kind])
+        self._files[kind] = GrowingFile(path, create, reopen, continued)
 
     def _write_tracks(self) -> None:
         step_one = self._root_step_one()
@@ -181,7 +244,7 @@ class RunRecorder:
             # A satellite that only calibrates NRLMSIS is not independent of all that it is compared with.
             role = "assimilated" if name in self._experiment.used_satellites else "independent"
             attributes = {"satellite": name, "role": role, "source": track.source}
-            write_table(self._folder.path / f"track_{name}.nc", columns, attributes)
+            write_table(self._required_folder.path / f"track_{name}.nc", columns, attributes)
         series = step_one.report.series
         columns = {
             "time": (series.time, "", "time"),
@@ -197,7 +260,7 @@ class RunRecorder:
             "filled_steps": report.filled,
             "gaps": report.gaps,
         }
-        write_table(self._folder.path / "calibration.nc", columns, outcome)
+        write_table(self._required_folder.path / "calibration.nc", columns, outcome)
 
     def _root_step_one(self) -> StepOne:
         if self._step_one is None:
@@ -213,7 +276,7 @@ class RunRecorder:
                 raise ValueError("the moments are gathered on rank 0")
             whole = {name: merged(part[name] for part in parts) for name in moments}
             whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
-            self._files[kind].append(record.time, whole)
+            self._append(kind, lambda file: file.append(record.time, whole))
 
         self._on_root(write)
 

@@ -220,6 +220,4 @@ def cannot_be_written(path: Path, error: OSError | RuntimeError) -> ThermodaErro
         free = f"; {shutil.disk_usage(path.parent).free / 2**20:.1f} MiB are free there"
     except OSError:
         free = ""
-    return ThermodaError(
-        f"{path}: cannot be written ({reason}{free}): make room, then go on with python -m da resume"
-    )
+    return ThermodaError(f"{path}: cannot be written ({reason}{free}): make room, then go on with python -m da resume")

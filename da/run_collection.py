@@ -48,7 +48,9 @@ def complete_runs(folder: Path) -> list[Path]:
     ThermodaError
         If there is none.
     """
-    found = sorted(path.parent for path in folder.glob("*/provenance.json") if provenance_of(path.parent).get("complete"))
+    found = sorted(
+        path.parent for path in folder.glob("*/provenance.json") if provenance_of(path.parent).get("complete")
+    )
     if not found:
         raise ThermodaError(f"{folder}: holds no folder of a complete run")
     return found

@@ -118,6 +118,19 @@ def record_of(file: Dataset, time: np.datetime64) -> int:
     return int(np.searchsorted(known, seconds_since_epoch(time)))
 
 
+def require_records(path: Path, count: int) -> None:
+    """Raise ThermodaError where a file is not there or has fewer records than a restart point says."""
+    try:
+        with Dataset(path) as file:
+            found = len(file.dimensions["time"])
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ThermodaError(f"{path}: cannot be gone on with ({error}); begin anew with run --overwrite") from error
+    if found < count:
+        raise ThermodaError(
+            f"{path}: has {found} records, the restart point was written after {count}; begin anew with run --overwrite"
+        )
+
+
 class EnsembleFile:
     """One netCDF file of ensemble means and spreads, a record per time, flushed after each.
 

@@ -120,7 +120,7 @@ def read_analyses(run: Path) -> AnalysisRecords:
     Raises
     ------
     ThermodaError
-        If the file is missing, cannot be read, or holds no analysis.
+        If the file is missing, cannot be read, or holds no analysis or no assimilated observation.
     """
     path = run / "observations.nc"
     if not path.is_file():
@@ -139,6 +139,8 @@ def _read(path: Path, dataset: xr.Dataset) -> AnalysisRecords:
     if not dataset.sizes["time"]:
         raise ThermodaError(f"{path} holds no analysis")
     used = dataset["used"].to_numpy() == 1
+    if not used.any():
+        raise ThermodaError(f"{path} holds no observation that was assimilated")
 
     def read(variable: str) -> FloatArray:
         return np.where(used, np.asarray(dataset[variable].to_numpy(), dtype=np.float64), np.nan)

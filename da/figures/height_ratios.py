@@ -59,7 +59,8 @@ def adopted_fraction_drawing(records: AnalysisRecords) -> Drawing:
     for value, dashes in ((0.0, "-"), (1.0, "--")):
         profiles.axvline(value, color="black", lw=0.7, ls=dashes, zorder=1)
     medians = quartiles[1, :FIRST_FRACTIONS]
-    profiles.set_xlim(max(-2.0, min(-0.25, float(np.nanmin(medians)))), min(4.0, max(1.5, float(np.nanmax(medians)))))
+    known = medians[np.isfinite(medians)]
+    profiles.set_xlim(max(-2.0, np.min(known, initial=-0.25)), min(4.0, np.max(known, initial=1.5)))
     profiles.set_xlabel("adopted part of the innovation")
     profiles.set_ylabel("altitude [km]")
     profiles.set_title("(a) first analyses")
@@ -107,7 +108,8 @@ def spread_ratio_drawing(records: AnalysisRecords) -> Drawing:
     left.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     left.xaxis.set_minor_formatter(NullFormatter())
     left.legend(title="analysis (UTC)", loc="best", handlelength=1.2)
-    right.set_xlim(0.0, max(1.1, 1.05 * float(np.nanmax(spreads[2, :FIRST_RATIOS]))))
+    upper = spreads[2, :FIRST_RATIOS]
+    right.set_xlim(0.0, 1.05 * np.max(upper[np.isfinite(upper)], initial=1.05))
     left.set_ylabel("altitude [km]")
     scale = _Scale(mpl.colormaps["cividis"].with_extremes(over=VERMILION), Normalize(0.0, 1.0), "max", "median ratio")
     _draw_whole(whole, records.time, height, spreads[1], scale)

@@ -105,6 +105,8 @@ def scale_factor_drawing(run: Path) -> Drawing:
     """
     track = calibrating_track(run)
     usable = track.usable()
+    if not usable.any():
+        raise ThermodaError(f"{run / track.key}.nc holds no usable point")
     raw = np.where(usable, track.observed / track.msis, np.nan)
     filtered = np.where(usable, track.calibrated_msis / track.msis, np.nan)
     figure = Figure(figsize=(WIDTH_IN, 8.4), layout="constrained")

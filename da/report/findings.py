@@ -26,6 +26,9 @@ OVERSHOOT = 1.1
 PUSHED_AWAY = -0.05
 """An analysis is pushed away from the observations where it adopts less than this part of the innovation."""
 
+PUSHED_SHARE = 0.25
+"""Part of the later analyses' layers from which on that is worth a warning."""
+
 HIGH_KM = 350.0
 """Above this height, the analyses of Corbin & Kusche (2022) overshoot."""
 
@@ -106,9 +109,9 @@ def overshoot(records: AnalysisRecords) -> list[Finding]:
     later = quartiles[1, 1:][:, high]
     known = np.isfinite(later)
     share = float(np.mean(later[known] < PUSHED_AWAY)) if known.any() else 0.0
-    if share > 0.25:
+    if share > PUSHED_SHARE:
         text = (
-            f"Above {HIGH_KM:g} km, {100.0 * share:.0f} % of the later analyses' heights are pushed away from the "
+            f"Of the later analyses, layer by layer above {HIGH_KM:g} km, {100.0 * share:.0f} % are pushed away from the "
             f"observations (median adopted part below {PUSHED_AWAY:g})."
         )
         found.append(Finding("pushed away", text))
@@ -124,8 +127,9 @@ def filter_counts(run: ReportedRun) -> list[Finding]:
         found.append(Finding("missing", f"constraint hits are not known: {error}"))
     else:
         if total := sum(hits.values()):
-            parts = ", ".join(f"{name} {number}" for name, number in hits.items() if number)
-            found.append(Finding("constraint hits", f"{total} values of members were put within bounds: {parts}."))
+            parts = ", ".join(f"{name} {number:,}" for name, number in hits.items() if number)
+            text = f"{total:,} values of members, over all analyses, were put within their bounds: {parts}."
+            found.append(Finding("constraint hits", text))
         if replaced:
             text = f"{replaced} members were replaced between analyses, because they had failed."
             found.append(Finding("members replaced", text))
@@ -210,6 +214,8 @@ def scores(details: EvaluationDetails) -> list[Finding]:
             found.append(Finding("no gain", text))
         ratio = rows[Row.FORECAST].pairs.value().spread_to_error
         if ratio < SPREAD_TO_ERROR:
-            text = f"Along {name} the forecast's spread is {ratio:.2f} of its error; below {SPREAD_TO_ERROR:g} is too sure."
+            text = (
+                f"Along {name} the spread of the forecast is {ratio:.2f} of its error, less than {SPREAD_TO_ERROR:g}."
+            )
             found.append(Finding("too little spread", text))
     return found

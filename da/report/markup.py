@@ -36,7 +36,7 @@ def _plain(cell: object) -> str:
 
 
 def table_html(table: Table) -> str:
-    """Return a table of the terminal as HTML: title as caption, groups as header rows, the caption as a note."""
+    """Return a table of the terminal as HTML: title as heading, groups as header rows, caption as note."""
     columns = table.columns
     title = _plain(table.title or "")
     head = "".join(_header(column) for column in columns)
@@ -44,10 +44,11 @@ def table_html(table: Table) -> str:
         _row([str(cell) for cell in cells], columns) for cells in zip(*(c.cells for c in columns), strict=True)
     )
     note = f'<p class="note">{_plain(table.caption)}</p>' if table.caption else ""
-    label = re.sub(r"<br>", " ", title)
+    label = title.replace("<br>", " ")
+    # The title stands outside the table, so that it does not scroll with it.
     return (
-        f'<div class="box"><div class="scroll" tabindex="0" role="region" aria-label="Table: {label}">'
-        f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}</div>"
+        f'<div class="box"><h3>{title}</h3><div class="scroll" tabindex="0" role="region" aria-label="Table: {label}">'
+        f'<table aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}</div>"
     )
 
 
@@ -101,7 +102,8 @@ def drawing_html(drawing: Drawing, paths: Sequence[Path], page: Path) -> str:
     title = escape(drawing.title)
     return (
         f'<figure><div class="scroll" tabindex="0" role="region" aria-label="Figure: {title}">'
-        f'<img src="data:{kind};base64,{content}" alt="{escape(drawing.alternative)}" width="{width}" height="{height}">'
+        f'<img src="data:{kind};base64,{content}" alt="{escape(drawing.alternative)}" '
+        f'width="{width}" height="{height}">'
         f"</div><figcaption><strong>{title}.</strong> {escape(drawing.caption)} "
         f'<span class="files">Files: {links}</span></figcaption></figure>'
     )

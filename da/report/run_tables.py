@@ -10,11 +10,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from da.errors import ThermodaError
+from da.report.configuration import ABSENT
 from da.report.reported_run import ReportedRun
 from da.verification.bootstrap import Interval
 from da.verification.details import compare_runs
 from da.verification.evaluation import Activity, Row
 
+_SHORT = {
+    Row.MSIS: "MSIS",
+    Row.CALIBRATED_MSIS: "calibrated\nMSIS",
+    Row.PERSISTED: "persisted\nscale factor",
+    Row.OPEN_LOOP: "open\nloop",
+    Row.FORECAST: "forecast",
+    Row.ANALYSIS: "analysis",
+}
 COMPARED = (Row.FORECAST, Row.ANALYSIS)
 _FACTS = {
     "start": "first time",
@@ -25,12 +34,17 @@ _FACTS = {
     "seed": "seed",
     "ranks": "ranks",
     "finished": "finished",
-    "commit": "version of the code",
 }
 
 
 def _number(value: float, digits: int = 3) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _shortened(version: str) -> str:
+    """Return a version with the first digits of a commit, and what follows them, such as "+changes"."""
+    commit, plus, rest = version.partition("+")
+    return f"{commit[:10]}{plus}{rest}"
 
 
 def facts_table(runs: Sequence[ReportedRun]) -> Table:
@@ -41,9 +55,11 @@ def facts_table(runs: Sequence[ReportedRun]) -> Table:
         table.add_column(escape(run.label), justify="right")
     table.add_row("folder", *(escape(run.folder.name) for run in runs))
     for key, label in _FACTS.items():
-        table.add_row(label, *(escape(str(run.provenance.get(key, "—"))) for run in runs))
+        table.add_row(label, *(escape(str(run.provenance.get(key, ABSENT))) for run in runs))
+    versions = [str(run.provenance.get("commit", ABSENT)) for run in runs]
+    table.add_row("version of the code", *(escape(_shortened(version)) for version in versions))
     seconds = [sum(run.provenance.get("phase_seconds", {}).values()) for run in runs]
-    table.add_row("computing time", *(f"{value:.0f} s" if value else "—" for value in seconds))
+    table.add_row("computing time", *(f"{value:.0f} s" if value else ABSENT for value in seconds))
     return table
 
 
@@ -57,7 +73,7 @@ def key_table(runs: Sequence[ReportedRun]) -> Table:
     )
     for header in ("run", "satellite"):
         table.add_column(header)
-    for header in (*map(str, Row), "forecast, mean", "spread / error"):
+    for header in (*_SHORT.values(), "forecast\nmean", "spread/\nerror"):
         table.add_column(header, justify="right")
     for run in runs:
         if run.details is None:
@@ -69,7 +85,7 @@ def key_table(runs: Sequence[ReportedRun]) -> Table:
             table.add_row(
                 escape(run.label),
                 escape(f"{one.satellite} ({one.role})"),
-                *(_number(scores[row].rms_log_ratio) for row in Row),
+                *(_number(scores[row].rms_log_ratio) for row in _SHORT),
                 _number(forecast.mean_log_ratio),
                 _number(forecast.spread_to_error, 2),
             )
@@ -81,8 +97,9 @@ def significance_table(runs: Sequence[ReportedRun]) -> Table:
     first = runs[0]
     table = Table(
         title=escape(f"{first.label} (A) against each other run (B), at common points"),
-        caption="skill of A = 1 − MSE(A)/MSE(B) of ln(observed/modelled), with its 95 % interval; p: of no difference, by "
-        "paired block bootstrap and by Diebold-Mariano over orbits. Call a difference significant if both are small.",
+        caption="skill of A = 1 − MSE(A)/MSE(B) of ln(observed/modelled), with its 95 % interval; p: of no difference, "
+        "by paired block bootstrap and by Diebold-Mariano over orbits. Call a difference significant if both are "
+        "small.",
         box=box.HORIZONTALS,
     )
     for header in ("B", "satellite", "row"):

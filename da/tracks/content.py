@@ -115,7 +115,8 @@ def _is_data(member: zipfile.ZipInfo) -> bool:
     name = Path(member.filename)
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
     companion = name.name.lower().startswith(_COMPANIONS)
-    return not member.is_dir() and not hidden and not companion and name.suffix.lower() in _DATA_SUFFIXES
+    is_folder = member.filename.endswith("/")
+    return not is_folder and not hidden and not companion and name.suffix.lower() in _DATA_SUFFIXES
 
 
 def _checked(data: bytes, name: str, suffix: str, limit: int) -> Content:

@@ -34,6 +34,28 @@ RECORDS_TOGETHER = 36
 _KIND = "mass density of O, O2, He and N2, ensemble mean"
 
 
+def parse_altitudes(text: str) -> list[float]:
+    """Return the altitudes [km] of a list with commas.
+
+    Raises
+    ------
+    ThermodaError
+        If one is no positive number.
+
+    Examples
+    --------
+    >>> parse_altitudes("250, 400")
+    [250.0, 400.0]
+    """
+    try:
+        altitudes = [float(part) for part in text.split(",")]
+    except ValueError:
+        altitudes = []
+    if not altitudes or not all(0.0 < one < np.inf for one in altitudes):
+        raise ThermodaError(f"--altitudes-km {text}: must be altitudes in km, such as 250,400,550")
+    return altitudes
+
+
 @dataclass(frozen=True)
 class DensityGrid:
     """Cells of which statistics are made: all combinations of the three axes.
@@ -60,13 +82,11 @@ class DensityGrid:
         Raises
         ------
         ThermodaError
-            If there is no altitude, or the step does not divide 180 degrees.
+            If the step does not divide 180 degrees.
         """
         rows = round(180.0 / step_deg) if 0.0 < step_deg <= 90.0 else 0
         if not rows or not np.isclose(rows * step_deg, 180.0):
             raise ThermodaError(f"--step-deg {step_deg:g}: must divide 180 degrees, such as 5 or 10")
-        if not altitude_km or not all(0.0 < one < np.inf for one in altitude_km):
-            raise ThermodaError("--altitudes-km: must be altitudes in km, such as 250,400,550")
         latitude = -90.0 + step_deg * (np.arange(rows) + 0.5)
         return cls(np.array(sorted(set(altitude_km))), latitude, step_deg * np.arange(2 * rows), local_time)
 

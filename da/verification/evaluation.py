@@ -203,7 +203,7 @@ class _SampledRows:
         return _SampledRows({row: samples + other.rows[row] for row, samples in self.rows.items()})
 
 
-def evaluate(run: Path, scheduler: Scheduler | None = None) -> Evaluation:
+def evaluate(run: Path, scheduler: Scheduler | None = None, *, without_missing_tracks: bool = False) -> Evaluation:
     """Compare a complete run with the densities of all its satellites.
 
     Parameters
@@ -213,13 +213,15 @@ def evaluate(run: Path, scheduler: Scheduler | None = None) -> Evaluation:
     scheduler : Scheduler or None
         Where the fields are sampled, in chunks of :data:`SAMPLED_TOGETHER`; the result is bitwise the same for all of
         them (:func:`da.verification.chunks.map_reduce`).
+    without_missing_tracks : bool
+        Go on where the file of a satellite of the run is missing, as long as there is one of another.
 
     Raises
     ------
     ThermodaError
         If the run is not complete, a file or variable is missing, or no point of a track can be compared.
     """
-    folder = open_run(run)
+    folder = open_run(run, without_missing_tracks=without_missing_tracks)
     tracks = [read_track(path) for path in folder.tracks]
     usable = [np.flatnonzero(track.usable()) for track in tracks]
     analyses, notes = _analyses_and_notes(folder)

@@ -51,8 +51,14 @@ class RunFolder:
     tracks: tuple[Path, ...]
 
 
-def open_run(path: Path) -> RunFolder:
+def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
     """Return what a run folder says of itself.
+
+    Parameters
+    ----------
+    path : Path
+    without_missing_tracks : bool
+        Whether tracks may be missing, as long as there is one.
 
     Raises
     ------
@@ -73,7 +79,8 @@ def open_run(path: Path) -> RunFolder:
         raise ThermodaError(f"{path}: no track_<satellite>.nc; name a satellite in the experiment and repeat it")
     named = provenance.get("satellites", [])
     wanted = [f"track_{name}.nc" for name in named] if isinstance(named, list) else []
-    if missing := [name for name in wanted if not (path / name).is_file()]:
+    missing = [name for name in wanted if not (path / name).is_file()]
+    if missing and not without_missing_tracks:
         raise ThermodaError(f"{path}: {', '.join(missing)} missing; copy the whole run folder or repeat the run")
     name, start, stop = (str(provenance[key]) for key in ("name", "start", "stop"))
     return RunFolder(path, name, start, stop, tracks)

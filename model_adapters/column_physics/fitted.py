@@ -1,9 +1,9 @@
 """The few numbers of the model that are chosen, not derived, each with what it was chosen by.
 
 Most come from the storm of 17 March 2013 in a run of TIE-GCM 2.0 (real Kp and F10.7, Heelis convection): one storm, by
-``benchmarks/calibrate.py``, which fits them to any other run in the same way. The recovery was balanced with that of the
-storm of 5 April 2010, which a fit to TIE-GCM alone would make too slow; November 2002 along CHAMP and GRACE was looked
-at.
+``benchmarks/calibrate.py``, which fits them to any other run in the same way. The recovery was balanced with that of
+the storm of 5 April 2010, which a fit to TIE-GCM alone would make too slow; November 2002 along CHAMP and GRACE was
+looked at.
 ``benchmarks/free_run.py`` prints what the model does with them.
 """
 

@@ -16,10 +16,10 @@ import numpy as np
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
+from da.classic_netcdf import check_complete
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.errors import ThermodaError
 from da.model import StateGrid
-from model_adapters.tiegcm.classic_format import check_complete
 from model_adapters.tiegcm.model_time import MTIME_LENGTH, Version, time_of
 
 FloatArray = NDArray[np.float64]
@@ -133,15 +133,11 @@ def opened(path: Path) -> Iterator[Dataset]:
     if not path.is_file():
         raise ThermodaError(f"{path}: there is no such file; a TIE-GCM primary history is needed")
     try:
-        with path.open("rb") as stream:
-            classic = stream.read(3) == b"CDF"
-        if classic:
-            # Before the library opens it, which believes a damaged header.
-            check_complete(path)
+        check_complete(path)
         with Dataset(path) as dataset:
             dataset.set_auto_maskandscale(False)
             yield dataset
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ThermodaError(f"{path}: cannot be read as netCDF; it is damaged or something else ({error})") from error
 
 

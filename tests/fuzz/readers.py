@@ -19,6 +19,7 @@ from cdflib.cdfwrite import CDF as CdfWriter
 from netCDF4 import Dataset
 
 from da.analysis_storage import CENTRE, FilterFile, read_inflation_state
+from da.classic_netcdf import check_complete
 from da.config import read_experiment
 from da.drivers.hemispheric_power import read_hemispheric_power
 from da.drivers.solar_wind import read_solar_wind
@@ -29,7 +30,6 @@ from da.perturbation_set import PerturbationSet, write_perturbation_set
 from da.tracks import read_tracks
 from da.twin.two_line_orbit import read_two_line_elements
 from da.yaml_source import YamlSource
-from model_adapters.tiegcm.classic_format import check_complete
 from model_adapters.tiegcm.history import AT_BOTTOM, ON_INTERFACES, ON_LEVELS, read_header
 from model_adapters.tiegcm.judging import finite_and_bounded
 from model_adapters.tiegcm.namelist import parse_namelist
@@ -373,7 +373,7 @@ READERS = {
             ".nc",
             check_complete,
             lambda at: _tnd_igg(at, "NETCDF3_CLASSIC") + _tnd_igg(at, "NETCDF3_64BIT_DATA"),
-            ("model_adapters.tiegcm.classic_format",),
+            ("da.classic_netcdf",),
             BINARY,
         ),
         Reader(
@@ -381,7 +381,7 @@ READERS = {
             ".nc",
             _read_history,
             lambda at: _history(at, "NETCDF3_CLASSIC"),
-            ("model_adapters.tiegcm",),
+            ("model_adapters.tiegcm", "da.classic_netcdf"),
             BINARY,
         ),
         Reader(

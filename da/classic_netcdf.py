@@ -7,12 +7,15 @@ Classic Format Specification, https://docs.unidata.ucar.edu/netcdf-c/current/fil
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from da.errors import ThermodaError
+
+SIGNATURE = b"CDF"
 
 TYPE_SIZE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 """Bytes of a value by the number of its type."""
@@ -116,12 +119,26 @@ class _Header:
 
 
 def check_complete(path: Path) -> None:
-    """Raise ThermodaError where a classic netCDF file ends before its last variable does."""
-    size = path.stat().st_size
+    """Raise ThermodaError where a file in the classic format is not as long as its header says; others are passed over.
+
+    To be called before the netCDF library opens a file: it believes a damaged header, and may ask for any memory.
+    """
+    with path.open("rb") as stream:
+        if stream.read(len(SIGNATURE)) == SIGNATURE:
+            stream.seek(0)
+            _check(stream, path.stat().st_size, str(path))
+
+
+def check_complete_content(content: bytes, name: str) -> None:
+    """Do what `check_complete` does for a file in memory; ``name`` is that of the file, for the message."""
+    if content.startswith(SIGNATURE):
+        _check(io.BytesIO(content), len(content), name)
+
+
+def _check(stream: BinaryIO, size: int, name: str) -> None:
     try:
-        with path.open("rb") as stream:
-            end = _Header(stream, size).end()
+        end = _Header(stream, size).end()
     except EOFError as error:
-        raise ThermodaError(f"{path}: is damaged or cut short within its header; it has {size} bytes") from error
+        raise ThermodaError(f"{name}: is damaged or cut short within its header; it has {size} bytes") from error
     if size < end - PADDING:
-        raise ThermodaError(f"{path}: is cut short: it has {size} bytes and must have {end}")
+        raise ThermodaError(f"{name}: is cut short: it has {size} bytes and must have {end}")

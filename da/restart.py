@@ -1,0 +1,382 @@
+"""Restart points: what a run needs to go on as if nothing had happened, on any number of processes.
+
+A point holds states and perturbed inputs of the members of both ensembles, observations that wait for the next analysis
+with their counterparts H(x), the state of adaptive inflation, how the work was dealt out, and what was counted. It
+holds no random state: every stream is made anew from the seed, its purpose, and a member or a time
+(:mod:`da.seeding`). Members are stored by rank, and read by their numbers in the whole ensemble.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from da.analysis import LocalizedAnalysis
+from da.analysis_observations import ObservedBatch
+from da.cycle import CycleRecord, MemberForecasts, Phase
+from da.errors import ThermodaError
+from da.inflation import InflationState
+from da.model import ASSIMILATION, OPEN_LOOP, ForecastModel, KeepsForRestart, MembersInFiles
+from da.observations import ObservationBatch
+from da.parallel import AgreedError, Communicator, collective, from_root, share
+from da.restart_description import RunDescription
+from da.restart_file import RestartFolder, read_arrays, read_index, write_arrays, write_index
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+Arrays = dict[str, NDArray[Any]]
+
+FORMAT = 1
+COMMON_FILE = "common.arrays"
+PHASES = {Phase.FORECAST: 1, Phase.ANALYSIS: 2}
+"""Their order at one time, in the names of the points."""
+BATCH_COLUMNS = (
+    "values",
+    "error_standard_deviation",
+    "latitude",
+    "longitude",
+    "altitude_km",
+    "unmodelled_mass_ratio",
+)
+
+
+@dataclass(frozen=True)
+class MemberPart:
+    """Some members of one ensemble.
+
+    Parameters
+    ----------
+    states : array (state_size, members)
+    perturbations : dict of name -> array (members,)
+    """
+
+    states: FloatArray
+    perturbations: Mapping[str, FloatArray]
+
+    def arrays(self, ensemble: str) -> Arrays:
+        """Return what is stored of them."""
+        named = {f"{ensemble}.perturbation.{name}": values for name, values in self.perturbations.items()}
+        return {f"{ensemble}.states": self.states, **named}
+
+    @classmethod
+    def of_files(cls, ensemble: str, files: Sequence[tuple[Arrays, slice]]) -> MemberPart:
+        """Return the members that slices of the stored ones make together."""
+        prefix = f"{ensemble}.perturbation."
+        names = [name for name in files[0][0] if name.startswith(prefix)]
+
+        def joined(name: str) -> FloatArray:
+            return np.ascontiguousarray(np.concatenate([arrays[name][..., part] for arrays, part in files], axis=-1))
+
+        return cls(joined(f"{ensemble}.states"), {name.removeprefix(prefix): joined(name) for name in names})
+
+    def forecasts(self, forecasts: MemberForecasts, ensemble: str) -> MemberForecasts:
+        """Return the members of a rank with these inputs, as another ensemble."""
+        inputs = replace(forecasts.inputs, perturbations=self.perturbations, ensemble=ensemble)
+        return replace(forecasts, inputs=inputs)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a rank has of a restart point.
+
+    Parameters
+    ----------
+    time : datetime64[ns]
+    phase : Phase
+        Of the last record of the assimilating ensemble.
+    assimilation, open_loop : MemberPart
+        Members of this rank.
+    waiting : tuple of ObservedBatch
+    inflation : InflationState or None
+    shares : tuple of arrays
+        Work of each rank that wrote the point.
+    counted : dict
+        As it was given to :meth:`RestartWriter.write`.
+    stopped_by : str
+        Name of a signal, or empty.
+    skipped : tuple of str
+        What is wrong with later points, which cannot be used.
+    earlier : tuple of datetime64
+        Times of the points that are kept before this one.
+    """
+
+    time: np.datetime64
+    phase: Phase
+    assimilation: MemberPart
+    open_loop: MemberPart
+    waiting: tuple[ObservedBatch, ...]
+    inflation: InflationState | None
+    shares: tuple[IndexArray, ...]
+    counted: Mapping[str, Any]
+    stopped_by: str = ""
+    skipped: tuple[str, ...] = ()
+    earlier: tuple[np.datetime64, ...] = ()
+
+    def records(self, forecasts: MemberForecasts) -> tuple[CycleRecord, CycleRecord]:
+        """Return the last records of assimilation and open loop, from which :func:`da.cycle.run_on` goes on."""
+        assimilation = self.assimilation.forecasts(forecasts, ASSIMILATION)
+        open_loop = self.open_loop.forecasts(forecasts, OPEN_LOOP)
+        return (
+            CycleRecord(self.time, self.phase, self.assimilation.states, assimilation, waiting=self.waiting),
+            CycleRecord(self.time, Phase.FORECAST, self.open_loop.states, open_loop),
+        )
+
+    @property
+    def describe(self) -> str:
+        """When it was, in words."""
+        return f"{np.datetime_as_string(self.time, unit='s')} ({self.phase})"
+
+
+@dataclass
+class RestartWriter:
+    """Writes restart points; every method is called on all ranks.
+
+    Parameters
+    ----------
+    comm : Communicator
+    folder : RestartFolder
+    description : RunDescription
+        On rank 0.
+    interval : timedelta64
+        Time between two points; 0: none is written unless the run is stopped.
+    keep : int
+        How many are kept.
+    kept : list of datetime64
+        Times of those that there are, oldest first.
+    """
+
+    comm: Communicator
+    folder: RestartFolder
+    description: RunDescription | None
+    interval: np.timedelta64
+    keep: int
+    kept: list[np.datetime64] = field(default_factory=list)
+
+    def go_on(self, found: Restored, model: ForecastModel) -> None:
+        """Count a restart point, from which a run goes on, and those before it as written."""
+        self.kept = [*found.earlier, found.time][-self.keep :]
+        if isinstance(model, KeepsForRestart):
+            model.keep_for_restart(self.kept)
+
+    def due(self, record: CycleRecord) -> bool:
+        """Return whether a point is to be written after this record of the assimilating ensemble.
+
+        The first one follows the spin-up. The others follow an analysis; where none is made, because nothing was
+        observed, the next forecast.
+        """
+        if self.interval == np.timedelta64(0):
+            return False
+        if not self.kept:
+            return True
+        elapsed = record.time - self.kept[-1]
+        return bool(elapsed >= self.interval if record.phase is Phase.ANALYSIS else elapsed > self.interval)
+
+    def write(
+        self,
+        assimilation: CycleRecord,
+        open_loop: CycleRecord,
+        analysis: LocalizedAnalysis,
+        counted: Mapping[str, Any],
+        stopped_by: str = "",
+    ) -> None:
+        """Write the point after these records, and remove the oldest.
+
+        Parameters
+        ----------
+        assimilation, open_loop : CycleRecord
+            Of the same time.
+        analysis : LocalizedAnalysis
+        counted : dict
+            What JSON can hold; on rank 0.
+        stopped_by : str
+            Name of the signal that ends the run, or empty.
+
+        Raises
+        ------
+        ThermodaError
+            On all ranks, if a file cannot be written; earlier points are as they were.
+        """
+        time = assimilation.time
+        when, times = f"restart point of {time}", [*self.kept, time][-self.keep :]
+        try:
+            from_root(self.comm, lambda: self.folder.begin() or True)
+            with collective(self.comm, when):
+                name = f"members_{self.comm.rank:05d}.arrays"
+                arrays = _members(assimilation).arrays(ASSIMILATION) | _members(open_loop).arrays(OPEN_LOOP)
+                entry = {
+                    "file": name,
+                    "first": int(_first(assimilation)),
+                    "count": int(assimilation.states.shape[1]),
+                    "sha256": write_arrays(self.folder.writing / name, arrays),
+                }
+                if isinstance(assimilation.forecasts.model, KeepsForRestart):
+                    assimilation.forecasts.model.keep_for_restart(times)
+            entries = self.comm.gather(entry)
+            common, waiting = _common(assimilation.waiting, analysis)
+            index = {
+                "format": FORMAT,
+                "time": str(np.datetime_as_string(time, unit="ns")),
+                "phase": str(assimilation.phase),
+                "members": entries,
+                "waiting": waiting,
+                "counted": dict(counted),
+                "stopped_by": stopped_by,
+            }
+            from_root(self.comm, lambda: self._commit(index, common) or True)
+        except AgreedError:
+            if self.comm.rank == 0:
+                self.folder.give_up()
+            raise
+        self.kept = times
+
+    def _commit(self, index: dict[str, Any], common: Arrays) -> None:
+        if self.description is None:
+            raise ValueError("rank 0 must hold the description of the run")
+        folder = self.folder.writing
+        checksum = write_arrays(folder / COMMON_FILE, common)
+        index |= {"common": {"file": COMMON_FILE, "sha256": checksum}, "run": self.description.content()}
+        write_index(folder, index)
+        stamp = index["time"].replace("-", "").replace(":", "")
+        phase = Phase(index["phase"])
+        self.folder.commit(f"{stamp}_{PHASES[phase]}_{phase}", self.keep)
+
+
+def _first(record: CycleRecord) -> int:
+    return int(record.forecasts.inputs.member_numbers(record.states.shape[1])[0])
+
+
+def _members(record: CycleRecord) -> MemberPart:
+    return MemberPart(record.states, record.forecasts.inputs.perturbations)
+
+
+def _common(waiting: Sequence[ObservedBatch], analysis: LocalizedAnalysis) -> tuple[Arrays, list[dict[str, str]]]:
+    """Return what all ranks have alike: arrays, and the rest of the waiting batches."""
+    arrays: Arrays = {f"share.{rank}": one for rank, one in enumerate(analysis.shares)}
+    if analysis.inflation is not None:
+        arrays["inflation.mean"] = analysis.inflation.mean
+        arrays["inflation.standard_deviation"] = analysis.inflation.standard_deviation
+    described = []
+    for number, one in enumerate(waiting):
+        batch = one.batch
+        columns = {name: getattr(batch, name) for name in BATCH_COLUMNS} | {"forecast": one.forecast}
+        arrays |= {f"waiting.{number}.{name}": values for name, values in columns.items()}
+        time = str(np.datetime_as_string(batch.time, unit="ns"))
+        described.append({"name": one.source, "source": batch.source, "time": time, "operator": batch.operator})
+    return arrays, described
+
+
+def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecasts, members: int) -> Restored | None:
+    """Return the newest restart point that can be used, or None where there is none; called on all ranks.
+
+    What is wrong with a newer one is logged as a warning.
+
+    Parameters
+    ----------
+    comm : Communicator
+    folder : RestartFolder
+    forecasts : MemberForecasts
+        Of this rank.
+    members : int
+        Of the whole ensemble.
+
+    Raises
+    ------
+    ThermodaError
+        On all ranks, if there are restart points and none can be used.
+    """
+    names = from_root(comm, lambda: [point.name for point in folder.points()])
+    skipped: list[str] = []
+    for name in reversed(names):
+        try:
+            with collective(comm, ""):
+                found = _read(folder, name, share(members, comm.size, comm.rank))
+                _require_files(forecasts, found)
+        except AgreedError as error:
+            skipped.append(str(error))
+            if comm.rank == 0:
+                logging.getLogger(__name__).warning("%s: the restart point before it is tried", error)
+            continue
+        earlier = from_root(comm, lambda place=names.index(name): _times(folder, names[:place]))  # type: ignore[misc]
+        return replace(found, skipped=tuple(skipped), earlier=earlier)
+    if skipped:
+        raise AgreedError(f"{skipped[-1]}; no restart point is left: begin anew with python -m da run --overwrite")
+    return None
+
+
+def newest_description(folder: RestartFolder) -> dict[str, Any] | None:
+    """Return what the newest readable restart point belongs to, None where there is none."""
+    for point in reversed(folder.points()):
+        try:
+            content: dict[str, Any] = read_index(point)["run"]
+        except (ThermodaError, KeyError):
+            continue
+        return content
+    return None
+
+
+def _times(folder: RestartFolder, names: Sequence[str]) -> tuple[np.datetime64, ...]:
+    found = []
+    for name in names:
+        try:
+            found.append(np.datetime64(read_index(folder.path / name)["time"], "ns"))
+        except ThermodaError:
+            continue
+    return tuple(found)
+
+
+def _require_files(forecasts: MemberForecasts, found: Restored) -> None:
+    """Raise ThermodaError where the model keeps files of members and one of this time is not there."""
+    model = forecasts.model
+    if not isinstance(model, MembersInFiles):
+        return
+    for ensemble in (ASSIMILATION, OPEN_LOOP):
+        inputs = replace(forecasts.inputs, ensemble=ensemble)
+        there = model.stored(found.time, inputs)
+        if not there.all():
+            number = inputs.member_numbers(there.size)[np.argmin(there)]
+            raise ThermodaError(f"restart point of {found.describe}: member {number} of {ensemble} has no file there")
+
+
+def _read(folder: RestartFolder, name: str, own: range) -> Restored:
+    """Return the members ``own`` of a point; ThermodaError where it is damaged."""
+    point = folder.path / name
+    index = read_index(point)
+    if index["format"] != FORMAT:
+        raise ThermodaError(f"{point}: has format {index['format']}, not {FORMAT}: another version wrote it")
+    files = []
+    for entry in index["members"]:
+        first, stop = max(entry["first"], own.start), min(entry["first"] + entry["count"], own.stop)
+        if first < stop:
+            arrays = read_arrays(point / entry["file"], entry["sha256"])
+            files.append((arrays, slice(first - entry["first"], stop - entry["first"])))
+    common = read_arrays(point / index["common"]["file"], index["common"]["sha256"])
+    shares = [common[f"share.{rank}"] for rank in range(len(index["members"])) if f"share.{rank}" in common]
+    return Restored(
+        np.datetime64(index["time"], "ns"),
+        Phase(index["phase"]),
+        MemberPart.of_files(ASSIMILATION, files),
+        MemberPart.of_files(OPEN_LOOP, files),
+        tuple(_waiting(number, one, common) for number, one in enumerate(index["waiting"])),
+        InflationState(common["inflation.mean"], common["inflation.standard_deviation"])
+        if "inflation.mean" in common
+        else None,
+        tuple(shares),
+        index["counted"],
+        index["stopped_by"],
+    )
+
+
+def _waiting(number: int, described: Mapping[str, str], common: Arrays) -> ObservedBatch:
+    columns = {name: common[f"waiting.{number}.{name}"] for name in BATCH_COLUMNS}
+    batch = ObservationBatch(
+        time=np.datetime64(described["time"], "ns"),
+        source=described["source"],
+        operator=described["operator"],
+        **columns,
+    )
+    return ObservedBatch(described["name"], batch, common[f"waiting.{number}.forecast"])
