@@ -39,6 +39,9 @@ MEMORY_LIMIT = 6 * 1024**3
 SLOWEST_S = 60
 """An input that takes longer ends the process, as a fault."""
 
+WARM_UP = 20
+"""Executions of a process whose memory is that of what they import."""
+
 LARGEST_INPUT = {"history_hdf5": 110_000, "perturbation_set": 16_000, "inflation_state": 24_000, "tnd_igg_hdf5": 12_000}
 USUAL_INPUT = 6_000
 """Largest input [bytes]; those of HDF5 begin larger."""
@@ -73,6 +76,7 @@ class Tally:
         self.content: dict[str, Any] = json.loads(self._path.read_text()) if self._path.exists() else empty
         self._begin = self._written = clock.perf_counter()
         self._before = self.content["seconds"]
+        self._here = 0
         self._peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def add(self, data: bytes, seconds: float, fault: str | None) -> None:
@@ -83,7 +87,9 @@ class Tally:
             (self._faults / "slowest.bin").write_bytes(data)
         content["slowest_s"] = max(content["slowest_s"], seconds)
         peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        content["memory_mib"] = max(content["memory_mib"], (peak_kib - self._peak_kib) / 1024)
+        self._here += 1
+        if self._here > WARM_UP:
+            content["memory_mib"] = max(content["memory_mib"], (peak_kib - self._peak_kib) / 1024)
         self._peak_kib = peak_kib
         if fault is not None:
             if fault not in content["faults"]:

@@ -353,9 +353,9 @@ def read_inflation_state(
     ThermodaError
         If the file cannot be read, holds no inflation, belongs to other sub-domains, or has no such time.
     """
-    if not path.is_file():
-        raise ThermodaError(f"{path}: there is no such file (analysis.adaptive_inflation.restart_file)")
     try:
+        if not path.is_file():
+            raise ThermodaError(f"{path}: there is no such file (analysis.adaptive_inflation.restart_file)")
         _refuse_vast(path)
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             return _inflation_state(path, dataset, centre, time)

@@ -38,6 +38,9 @@ app = typer.Typer(
 EXIT_INPUT = 2
 """Exit status for faults of input or data; 1 is for programming errors."""
 
+EXIT_STOPPED = 75
+"""Exit status of all ranks where a signal stopped a run that can be resumed: EX_TEMPFAIL of sysexits.h, try again."""
+
 EXIT_INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -80,6 +83,33 @@ def run_command(
             model = find_adapter(experiment.model.adapter).build(settings)
         with RunProgress(_console(), enabled=comm.rank == 0) as progress:
             result = execute(comm, experiment, configuration, model, overwrite, progress.update)
+    if comm.rank == 0:
+        print_run_summary(_console(), experiment, result, time.perf_counter() - began)
+
+
+@app.command("resume")
+def resume_command(
+    run: Annotated[Path, typer.Argument(help="Folder of the run, or its experiment YAML file", metavar="RUN")],
+) -> None:
+    """Go on with an unfinished run from its last restart point; start under mpirun on any number of processes."""
+    from da.execution import execute
+    from da.parallel import collective, from_root, start_communicator
+    from da.reporting import RunProgress, print_run_summary
+    from model_adapters.registry import find_adapter
+
+    comm = start_communicator()
+    began = time.perf_counter()
+    with _ending_together(comm):
+        unfinished = from_root(comm, lambda: _unfinished(run))
+        if unfinished is None:
+            if comm.rank == 0:
+                _console().print(f"{run}: is complete already; there is nothing to resume", soft_wrap=True)
+            return
+        experiment, settings, configuration = unfinished
+        with collective(comm, ""):
+            model = find_adapter(experiment.model.adapter).build(settings)
+        with RunProgress(_console(), enabled=comm.rank == 0) as progress:
+            result = execute(comm, experiment, configuration, model, True, progress.update, resume=True)
     if comm.rank == 0:
         print_run_summary(_console(), experiment, result, time.perf_counter() - began)
 
@@ -325,6 +355,33 @@ def _read(file: Path) -> tuple[Experiment, BaseModel, ResolvedText]:
     return *_validated(source), source.resolved()
 
 
+def _unfinished(run: Path) -> tuple[Experiment, BaseModel, ResolvedText] | None:
+    """Return the experiment of an unfinished run, None where the run is complete.
+
+    Parameters
+    ----------
+    run : Path
+        Its folder, with or without the suffix of unfinished ones, or the file of the experiment.
+    """
+    from da.storage import PARTIAL_SUFFIX, partial_path
+
+    if run.is_file():
+        experiment, settings, configuration = _read(run)
+        final = experiment.experiment.output_folder
+    else:
+        final = run.with_name(run.name.removesuffix(PARTIAL_SUFFIX))
+    partial = partial_path(final)
+    if not partial.is_dir():
+        if (final / "provenance.json").is_file():
+            return None
+        raise ThermodaError(f"{final}: there is neither a complete nor an unfinished run; start one with da run")
+    if not run.is_file():
+        experiment, settings, configuration = _read(partial / "experiment.yaml")
+        section = experiment.experiment.model_copy(update={"output_folder": final})
+        experiment = experiment.model_copy(update={"experiment": section})
+    return experiment, settings, configuration
+
+
 def _validated(source: YamlSource) -> tuple[Experiment, BaseModel]:
     """Return the experiment of a source, and the settings of its model."""
     from da.config import Experiment
@@ -439,27 +496,31 @@ def _abort_on_programming_errors(comm: Communicator) -> None:
     sys.excepthook = end_all
 
 
-def _print_error(message: str) -> None:
+def _print_error(message: str, label: str = "[bold red]error:[/] ") -> None:
     """Print one line, whatever the message holds."""
     text = escape(" ".join(message.split()))
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {text}")
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{label}{text}")
 
 
 def _debug() -> bool:
     return "--debug" in sys.argv
 
 
-def _end(status: int, message: str) -> NoReturn:
+def _end(status: int, message: str, label: str = "[bold red]error:[/] ") -> NoReturn:
     if _launched_rank() == 0:
-        _print_error(message)
+        _print_error(message, label)
     sys.exit(status)
 
 
 def main() -> None:
     """Run the command line; faults of input are one line on rank 0 and exit status 2 on all ranks."""
+    from da.stopping import RunStopped
+
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         status = app(args=arguments, standalone_mode=False)
+    except RunStopped as stopped:
+        _end(EXIT_STOPPED, str(stopped), "")
     except ThermodaError as error:
         if _debug():
             raise

@@ -25,6 +25,9 @@ FORMS = "local, local:WORKERS or slurm:FILE"
 GRAPH_LIMIT = "1GB"
 """Size of a graph above which dask warns; points of tracks travel to the workers in it, and are meant to."""
 
+DASHBOARD = "127.0.0.1:0"
+"""Any free port, not to be reached from other machines."""
+
 
 class SlurmClusterSettings(Section):
     """What a site must say of the Slurm jobs in which dask workers run."""
@@ -92,7 +95,7 @@ def _local(workers: int) -> Any:
     except ImportError as error:
         raise _not_installed("distributed") from error
     # Processes, for netCDF files are read under one lock per process.
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": DASHBOARD}
     return LocalCluster(n_workers=workers, **options)  # type: ignore[no-untyped-call]
 
 
@@ -123,7 +126,7 @@ def _slurm_options(settings: SlurmClusterSettings) -> dict[str, Any]:
         "job_script_prologue": list(settings.prologue),
         "local_directory": None if settings.local_directory is None else str(settings.local_directory),
         "log_directory": None if settings.log_folder is None else str(settings.log_folder),
-        "scheduler_options": {"dashboard_address": None},
+        "scheduler_options": {"dashboard_address": DASHBOARD},
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -6,16 +6,16 @@ Unknown keys are errors. Below this module nobody sees a dictionary.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from da.analysis_config import AnalysisSection, DirectTrackSection, LocalizationSection, TrackLocalizationSection
 from da.calibration import DataGrid, FilterKind
-from da.config_section import Fraction, Name, Positive, PositiveOrInf, Section
+from da.config_section import Fraction, Name, Positive, PositiveOrInf, Section, UtcTime
 from da.drivers import (
     DEFAULT_MAX_GAP_MIN,
     SOLAR_WIND_INPUTS,
@@ -27,36 +27,15 @@ from da.inheritance import INHERITS
 from da.localization import SubDomainShape
 from da.member_failure import Afterwards
 from da.msis import GeomagneticActivity, MsisVersion
+from da.run_config import FreeForecastsSection, OpenLoopSection
 from da.twin_config import SyntheticSatellite, TwinSection
 from da.yaml_source import YamlSource, key_fault
 
-YEARS = range(1700, 2200)
-"""Years whose times datetime64[ns] can hold, with room for margins."""
-
-
-def _utc(value: Any) -> datetime:
-    """Return a time as naive UTC; a time without zone is UTC."""
-    form = "must be a time like 2010-04-05T00:00:00Z"
-    text = value.isoformat() if isinstance(value, datetime) else value
-    if not isinstance(text, str) or len(text) <= len("2010-04-05"):
-        raise ValueError(form)
-    try:
-        time = datetime.fromisoformat(text)
-        utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(form) from error
-    if utc.year not in YEARS:
-        raise ValueError(f"the year must lie between {YEARS.start} and {YEARS.stop - 1}")
-    return utc
-
 
 def _folder(value: Path) -> Path:
-    if value.name in ("", ".."):
+    if value.name in ("", "..") or not str(value).isprintable():
         raise ValueError("must name a folder, such as runs/quickstart")
     return value
-
-
-UtcTime = Annotated[datetime, BeforeValidator(_utc)]
 
 
 def _nanoseconds(unit_ns: float, count: float) -> int:
@@ -82,6 +61,7 @@ class ExperimentSection(Section):
     output_folder: Annotated[Path, AfterValidator(_folder)] = Field(
         description="Folder of the results, relative to the working directory"
     )
+    assimilate: bool = Field(True, description="false: the open loop alone; nothing is analysed")
     reference: str = Field("", description="Paper, figure or table that this experiment follows")
 
     @model_validator(mode="after")
@@ -297,6 +277,8 @@ class Experiment(Section):
     direct_tracks: dict[Name, DirectTrackSection] = Field(
         default_factory=dict, description="Satellites whose densities are assimilated as they are (one step)"
     )
+    open_loop: OpenLoopSection = OpenLoopSection()
+    free_forecasts: FreeForecastsSection | None = Field(None, description="Forecasts that start from analyses")
     output: OutputSection = OutputSection()
     restart: RestartSection = RestartSection()
     expect: tuple[ExpectedSection, ...] = ()
@@ -311,17 +293,17 @@ class Experiment(Section):
         self._check_intervals()
         self._check_parameters()
         self._check_solar_wind_inputs()
-        if not (self.data_grid.assimilate or self.direct_tracks):
-            raise key_fault(
-                "is false without any direct_tracks: nothing would be assimilated", "data_grid", "assimilate"
-            )
+        self._check_assimilation()
+        self._check_free_forecasts()
         for name in self.direct_tracks:
             self._check_direct_track(name)
         return self
 
     @property
     def used_satellites(self) -> tuple[str, ...]:
-        """Satellites whose densities enter the run: by calibration, as direct tracks, or both."""
+        """Satellites whose densities enter the analyses: by calibration, as direct tracks, or both."""
+        if not self.experiment.assimilate:
+            return ()
         used = {self.calibration.satellite, *(track.satellite for track in self.direct_tracks.values())}
         return tuple(name for name in self.satellites if name in used)
 
@@ -336,6 +318,43 @@ class Experiment(Section):
             raise key_fault("must divide the time from experiment.start to experiment.stop", "analysis", "interval_h")
         if not _divides(_nanoseconds(6e10, self.output.interval_min), interval):
             raise key_fault("must divide analysis.interval_h", "output", "interval_min")
+
+    def _check_assimilation(self) -> None:
+        """Refuse what has no use where nothing is assimilated, and nothing to assimilate where something should be."""
+        if self.experiment.assimilate:
+            if not (self.data_grid.assimilate or self.direct_tracks):
+                raise key_fault(
+                    "is false without any direct_tracks: nothing would be assimilated", "data_grid", "assimilate"
+                )
+            return
+        reason = "experiment.assimilate: false makes the open loop alone; leave it out"
+        if self.direct_tracks:
+            raise key_fault(f"are not assimilated: {reason}", "direct_tracks")
+        if self.free_forecasts is not None:
+            raise key_fault(f"have no analyses to start from: {reason}", "free_forecasts")
+        if self.open_loop.from_run is not None:
+            raise key_fault(f"leaves nothing to run: {reason}", "open_loop", "from_run")
+        for number, expected in enumerate(self.expect):
+            if expected.row in ("forecast", "analysis"):
+                raise key_fault(f"has no '{expected.row}': {reason}", "expect", number, "row")
+
+    def _check_free_forecasts(self) -> None:
+        section = self.free_forecasts
+        if section is None:
+            return
+        key, interval_ns = "free_forecasts", _nanoseconds(3.6e12, self.analysis.interval_h)
+        record_ns = _nanoseconds(6e10, section.interval_min or self.output.interval_min)
+        if not _divides(record_ns, _nanoseconds(3.6e12, section.length_h)):
+            raise key_fault(
+                f"must be a multiple of the time between records ({record_ns / 6e10:g} min)", key, "length_h"
+            )
+        if section.every_h is not None and not _divides(interval_ns, _nanoseconds(3.6e12, section.every_h)):
+            interval_h = self.analysis.interval_h
+            raise key_fault(f"must be a multiple of analysis.interval_h ({interval_h:g} h)", key, "every_h")
+        for number, time in enumerate(section.start):
+            since_ns = (time - self.experiment.start) // timedelta(microseconds=1) * 1000
+            if since_ns % interval_ns or not self.experiment.start <= time < self.experiment.stop:
+                raise key_fault("must be the time of an analysis before experiment.stop", key, "start", number)
 
     def _check_parameters(self) -> None:
         for name, parameter in self.analysis.parameters.items():

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from da.yaml_source import key_fault
+
+YEARS = range(1700, 2200)
+"""Years whose times datetime64[ns] can hold, with room for margins."""
+
+
+def _utc(value: Any) -> datetime:
+    """Return a time as naive UTC; a time without zone is UTC."""
+    form = "must be a time like 2010-04-05T00:00:00Z"
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if not isinstance(text, str) or len(text) <= len("2010-04-05"):
+        raise ValueError(form)
+    try:
+        time = datetime.fromisoformat(text)
+        utc = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(form) from error
+    if utc.year not in YEARS:
+        raise ValueError(f"the year must lie between {YEARS.start} and {YEARS.stop - 1}")
+    return utc
 
 
 def _name(value: str) -> str:
@@ -24,6 +44,7 @@ def _no_truth(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+UtcTime = Annotated[datetime, BeforeValidator(_utc)]
 PositiveOrInf = Annotated[float, Field(gt=0.0, allow_inf_nan=True)]
 Positive = Annotated[float, Field(gt=0.0)]
 Fraction = Annotated[float, BeforeValidator(_no_truth), Field(ge=0.0, le=1.0)]

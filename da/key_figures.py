@@ -154,7 +154,8 @@ def collect(folder: Path, scheduler: Scheduler | None = None) -> xr.Dataset:
     paths = _run_files(folder)
     if not paths:
         raise ThermodaError(f"{folder / FOLDER}: there are no key figures of any run; run the study first")
-    parts = map_reduce(_read_one, [path.resolve() for path in paths], (), scheduler=scheduler)
+    none: tuple[xr.Dataset, ...] = ()
+    parts = map_reduce(_read_one, [path.resolve() for path in paths], none, scheduler=scheduler)
     labels = {
         f"{name}_name": tuple(dict.fromkeys(label for one in parts for label in _labels(one, name)))
         for name in LABELLED

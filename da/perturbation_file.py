@@ -117,9 +117,9 @@ def _write_field(dataset: Dataset, layout: StateLayout, field: StateField, value
 @contextmanager
 def opened(path: Path) -> Iterator[Dataset]:
     """Open a file of perturbations for reading; ThermodaError where there is none or it is no netCDF file."""
-    if not path.is_file():
-        raise ThermodaError(f"{path}: there is no such file (analysis.additive_inflation.file)")
     try:
+        if not path.is_file():
+            raise ThermodaError(f"{path}: there is no such file (analysis.additive_inflation.file)")
         check_complete(path)
         dataset = Dataset(path)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
@@ -200,7 +200,9 @@ def sample_count_of(path: Path, dataset: Dataset, variables: tuple[str, ...]) ->
                 f"it must be '{first.dimensions[0]}', as for {variables[0]}"
             )
     if first.shape[0] > MOST_SAMPLES:
-        raise ThermodaError(f"{path}: {variables[0]} announces {first.shape[0]} samples; at most {MOST_SAMPLES} are read")
+        raise ThermodaError(
+            f"{path}: {variables[0]} announces {first.shape[0]} samples; at most {MOST_SAMPLES} are read"
+        )
     if first.shape[0] < 2:
         raise ThermodaError(f"{path}: {variables[0]} has {first.shape[0]} samples; at least 2 are needed")
     return int(first.shape[0])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,7 @@ class RestartWriter:
         time = assimilation.time
         when, times = f"restart point of {time}", [*self.kept, time][-self.keep :]
         try:
-            from_root(self.comm, lambda: self.folder.begin() or True)
+            from_root(self.comm, self.folder.begin)
             with collective(self.comm, when):
                 name = f"members_{self.comm.rank:05d}.arrays"
                 arrays = _members(assimilation).arrays(ASSIMILATION) | _members(open_loop).arrays(OPEN_LOOP)
@@ -227,7 +228,7 @@ class RestartWriter:
                 "counted": dict(counted),
                 "stopped_by": stopped_by,
             }
-            from_root(self.comm, lambda: self._commit(index, common) or True)
+            from_root(self.comm, partial(self._commit, index, common))
         except AgreedError:
             if self.comm.rank == 0:
                 self.folder.give_up()
@@ -241,7 +242,7 @@ class RestartWriter:
         checksum = write_arrays(folder / COMMON_FILE, common)
         index |= {"common": {"file": COMMON_FILE, "sha256": checksum}, "run": self.description.content()}
         write_index(folder, index)
-        stamp = index["time"].replace("-", "").replace(":", "")
+        stamp = index["time"].removesuffix(".000000000").replace("-", "").replace(":", "")
         phase = Phase(index["phase"])
         self.folder.commit(f"{stamp}_{PHASES[phase]}_{phase}", self.keep)
 
@@ -301,7 +302,7 @@ def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecas
             if comm.rank == 0:
                 logging.getLogger(__name__).warning("%s: the restart point before it is tried", error)
             continue
-        earlier = from_root(comm, lambda place=names.index(name): _times(folder, names[:place]))  # type: ignore[misc]
+        earlier = from_root(comm, partial(_times, folder, names[: names.index(name)]))
         return replace(found, skipped=tuple(skipped), earlier=earlier)
     if skipped:
         raise AgreedError(f"{skipped[-1]}; no restart point is left: begin anew with python -m da run --overwrite")

@@ -48,7 +48,7 @@ class _Hashing:
         description = np.lib.format.header_data_from_array_1_0(whole)
         np.lib.format.write_array_header_2_0(header, description)
         self.write(header.getvalue())
-        self.write(memoryview(whole.view(np.uint8).reshape(-1)) if whole.size else b"")
+        self.write(whole.view(np.uint8).reshape(-1).data if whole.size else b"")
 
     @property
     def checksum(self) -> str:

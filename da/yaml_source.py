@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ MOST_VALUES = 100_000
 
 DEEPEST = 40
 """Levels of nesting; an experiment has six."""
+
+OTHER_VERSION = re.compile(r"^%YAML[ \t]+(?!1\.2\b)\S*", re.MULTILINE)
 
 LONGEST_CHAIN = 20
 """Files that inherit from each other."""
@@ -238,6 +241,9 @@ def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
 
 
 def _parsed(path: Path, text: str) -> CommentedMap:
+    if other := OTHER_VERSION.search(text):
+        line = text.count("\n", 0, other.start()) + 1
+        raise ThermodaError(f"{path}, line {line}: expected YAML 1.2, found {other[0]}; leave this line out")
     yaml = YAML(typ="rt", pure=True)
     yaml.Constructor = _Constructor
     yaml.max_depth = DEEPEST

@@ -13,7 +13,17 @@ MODULES = sorted((REPOSITORY / "da").rglob("*.py")) + sorted((REPOSITORY / "mode
 NUMERICAL_PACKAGES = ("da.filters", "da.localization", "da.inflation", "da.observation_handling")
 NUMERICAL_CORE = ("constraints", "operators", "hydrostatics", "moments", "load_balance", "diagnostics")
 STANDARD = set(sys.stdlib_module_names)
-ADAPTER_MAY_IMPORT = {"classic_netcdf", "constants", "drivers", "errors", "hydrostatics", "model", "msis", "operators", "twin"}
+ADAPTER_MAY_IMPORT = {
+    "classic_netcdf",
+    "constants",
+    "drivers",
+    "errors",
+    "hydrostatics",
+    "model",
+    "msis",
+    "operators",
+    "twin",
+}
 FORBIDDEN_NAMES = {"io", "types", "logging", "random", "utils"}
 
 

@@ -14,8 +14,10 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
+from da.config import read_experiment
 from da.cycle import MemberForecasts
 from da.errors import MemberForecastError, ThermodaError
+from da.execution import failure_policy
 from da.member_failure import (
     Afterwards,
     MemberFailurePolicy,
@@ -204,6 +206,19 @@ def test_that_a_failure_of_no_member_or_of_one_that_is_not_there_is_a_programmin
         MemberForecastError({}, np.zeros((3, 2)))
     with pytest.raises(ValueError, match="among 2"):
         MemberForecastError({2: "?"}, np.zeros((3, 2)))
+
+
+def test_that_every_key_of_the_experiment_reaches_the_policy(tiny_experiment: Callable[..., Path]) -> None:
+    default = failure_policy(read_experiment(tiny_experiment())[0])
+    assert default == MemberFailurePolicy(1, Afterwards.REPLACE, 0.5, 0.5, seed=7)
+    keys = {
+        "retries_with_half_step": 2,
+        "then": "stop",
+        "difference_factor": 0.25,
+        "largest_failing_fraction": 0.75,
+    }
+    changed = failure_policy(read_experiment(tiny_experiment(ensemble={"on_member_failure": keys}))[0])
+    assert changed == MemberFailurePolicy(2, Afterwards.STOP, 0.25, 0.75, seed=7)
 
 
 class _OftenSick(TemplateModel):

@@ -28,8 +28,7 @@ def test_that_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path: Path) 
     with zipfile.ZipFile(wheel) as content:
         names = content.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"da", "model_adapters"}
-    modules = {
-        name for name in listed if name.startswith(("da/", "model_adapters/")) and name.endswith((".py", ".typed"))
-    }
+    kinds = (".py", ".typed", ".txt", ".css")
+    modules = {name for name in listed if name.startswith(("da/", "model_adapters/")) and name.endswith(kinds)}
     assert {name for name in names if ".dist-info/" not in name} == modules
     assert any(name.endswith("licenses/LICENSE") for name in names)

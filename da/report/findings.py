@@ -111,8 +111,8 @@ def overshoot(records: AnalysisRecords) -> list[Finding]:
     share = float(np.mean(later[known] < PUSHED_AWAY)) if known.any() else 0.0
     if share > PUSHED_SHARE:
         text = (
-            f"Of the later analyses, layer by layer above {HIGH_KM:g} km, {100.0 * share:.0f} % are pushed away from the "
-            f"observations (median adopted part below {PUSHED_AWAY:g})."
+            f"Of the later analyses, layer by layer above {HIGH_KM:g} km, {100.0 * share:.0f} % are pushed away from "
+            f"the observations (median adopted part below {PUSHED_AWAY:g})."
         )
         found.append(Finding("pushed away", text))
     return found

@@ -48,7 +48,7 @@ def table_html(table: Table) -> str:
     # The title stands outside the table, so that it does not scroll with it.
     return (
         f'<div class="box"><h3>{title}</h3><div class="scroll" tabindex="0" role="region" aria-label="Table: {label}">'
-        f'<table aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}</div>"
+        f'<table aria-label="{label}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}</div>'
     )
 
 

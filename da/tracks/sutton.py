@@ -198,7 +198,8 @@ def _native_columns(header: Sequence[str], name: str) -> dict[str, tuple[int, st
 
 def _day_of_year_time(values: dict[str, NDArray[Any]], lines: Sequence[str], first: int, name: str) -> TimeArray:
     year, day, second = values["year"], values["day"], values["second"]
-    valid = (year >= 0) & (year <= 99) & (year % 1 == 0) & (day >= 1) & (day <= 366) & (day % 1 == 0)
+    valid = (year >= 0) & (year <= 99) & (np.trunc(year) == year)
+    valid &= (day >= 1) & (day <= 366) & (np.trunc(day) == day)
     # Averages may be stamped past midnight by rounding, but never by a whole bin.
     valid &= (second >= 0) & (second < 86_401)
     check_records(valid, lines, first, name, "expected two-digit year, day of year 1-366 and second of day below 86400")
@@ -212,7 +213,7 @@ def _calendar_time(table: NDArray[Any], lines: Sequence[str], first: int, name: 
     valid = np.ones(table.shape, dtype=bool)
     for column, (lowest, highest) in _CALENDAR.items():
         values = table[column]
-        valid &= (values >= lowest) & (values <= highest) & (values % 1 == 0)
+        valid &= (values >= lowest) & (values <= highest) & (np.trunc(values) == values)
     problem = "expected year, month, day, hour, minute, second and millisecond as whole numbers of a valid date"
     check_records(valid, lines, first, name, problem)
     whole = {column: table[column].astype(np.int64) for column in _CALENDAR}

@@ -87,8 +87,9 @@ class DensityGrid:
         rows = round(180.0 / step_deg) if 0.0 < step_deg <= 90.0 else 0
         if not rows or not np.isclose(rows * step_deg, 180.0):
             raise ThermodaError(f"--step-deg {step_deg:g}: must divide 180 degrees, such as 5 or 10")
-        latitude = -90.0 + step_deg * (np.arange(rows) + 0.5)
-        return cls(np.array(sorted(set(altitude_km))), latitude, step_deg * np.arange(2 * rows), local_time)
+        latitude = -90.0 + step_deg * (np.arange(rows, dtype=np.float64) + 0.5)
+        longitude = step_deg * np.arange(2 * rows, dtype=np.float64)
+        return cls(np.array(sorted(set(altitude_km))), latitude, longitude, local_time)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -320,7 +321,8 @@ def density_statistics_table(statistics: xr.Dataset) -> Table:
     table = Table(title=str(statistics.attrs["title"]), caption="global means; variation: standard deviation over time")
     for header in ("source", "records", "altitude [km]", "density [kg m-3]", "variation of ln density", "spread/mean"):
         table.add_column(header, justify="left" if header == "source" else "right")
-    weights = np.cos(np.radians(statistics["lat"]))
+    latitude = statistics["lat"]
+    weights = latitude.copy(data=np.cos(np.radians(latitude.to_numpy())))
     horizontal = [str(name) for name in statistics["density_mean"].dims[2:]]
     names = ("density_mean", "ln_density_std", "relative_spread_mean")
     means = statistics[list(names)].weighted(weights).mean(horizontal)

@@ -130,9 +130,9 @@ def _listed(times: NDArray[np.datetime64]) -> str:
 @contextmanager
 def opened(path: Path) -> Iterator[Dataset]:
     """Open a history for reading, values as they are on file; ThermodaError where that fails, then or while reading."""
-    if not path.is_file():
-        raise ThermodaError(f"{path}: there is no such file; a TIE-GCM primary history is needed")
     try:
+        if not path.is_file():
+            raise ThermodaError(f"{path}: there is no such file; a TIE-GCM primary history is needed")
         check_complete(path)
         with Dataset(path) as dataset:
             dataset.set_auto_maskandscale(False)

@@ -233,7 +233,11 @@ analysis: {interval_h: 1.0, localization: {cutoff_radius_cells: 4.0, weighting: 
 def _experiments(folder: Path) -> list[bytes]:
     (folder / "base.yaml").write_text(EXPERIMENT, encoding="utf-8")
     changes = "inherits: base.yaml\nensemble:\n  members: 8\noutput: {<<: &x {interval_min: 30}}\n"
-    return [EXPERIMENT.encode(), changes.encode(), b"a: &a [1, 'b', \"c\"]\nd: >-\n  e\n\n  f\nb: [*a, !!int 3, 2010-04-05]\n"]
+    return [
+        EXPERIMENT.encode(),
+        changes.encode(),
+        b"a: &a [1, 'b', \"c\"]\nd: >-\n  e\n\n  f\nb: [*a, !!int 3, 2010-04-05]\n",
+    ]
 
 
 def _read_yaml(path: Path) -> object:
@@ -358,7 +362,20 @@ READERS = {
             _read_yaml,
             _experiments,
             ("da.yaml_source", "da.inheritance", "da.config", "ruamel.yaml"),
-            (b"<<: ", b"*a", b"&a ", b"!!", b"? ", b"- ", b"|\n", b"%YAML 1.1\n", b"---\n", b"null", b"1e400", b"\xef\xbb\xbf"),
+            (
+                b"<<: ",
+                b"*a",
+                b"&a ",
+                b"!!",
+                b"? ",
+                b"- ",
+                b"|\n",
+                b"%YAML 1.1\n",
+                b"---\n",
+                b"null",
+                b"1e400",
+                b"\xef\xbb\xbf",
+            ),
         ),
         Reader(
             "namelist",
