@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
 from da.filter_record import BoolArray, FilterRecord
+from da.hdf5_heaps import check_heaps
 from da.moments import EnsembleMoments
 from da.observations import DENSITY, ObservationBatch
 from da.storage import CHUNK_CACHE, CONVENTIONS, record_of, seconds_since_epoch, write_time
@@ -69,7 +70,7 @@ class _AnalysisFile:
     def reopened(cls, path: Path) -> Self:
         """Return a file that was closed, for more records; OSError where it cannot be opened."""
         file = cls.__new__(cls)
-        file._file = Dataset(path, "a")
+        file._file = Dataset(path, "r+")
         return file
 
     def close(self) -> None:
@@ -366,6 +367,7 @@ def read_inflation_state(
 def _refuse_vast(path: Path) -> None:
     """Raise ThermodaError where a dimension is longer than a run's: xarray reads coordinates when it opens a file."""
     check_complete(path)
+    check_heaps(path)
     with Dataset(path) as dataset:
         for name, dimension in dataset.dimensions.items():
             if dimension.size > LONGEST_DIMENSION:

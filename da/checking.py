@@ -15,6 +15,7 @@ from rich.table import Table
 
 from da.analysis_config import refuse_unknown_update_fractions
 from da.analysis_observations import GridPositions
+from da.borrowed_open_loop import source_folder
 from da.config import Experiment
 from da.cycle import Schedule
 from da.drivers import Drivers
@@ -22,6 +23,7 @@ from da.execution import build_forecasts, perturbation_model, schedule
 from da.filter_description import describe_filter
 from da.filter_setup import build_analysis, build_engine, filter_settings
 from da.filters.estkf import ensemble_transforms
+from da.free_forecasts import FreeForecastPlan
 from da.model import ForecastModel, MembersInFiles, refuse_unknown_perturbations, refuse_unused_high_latitude
 from da.observation_plan import ObservationPlan, observation_plan
 from da.observations import SourceBatch
@@ -105,7 +107,8 @@ def refuse_misfits(experiment: Experiment, model: ForecastModel) -> None:
     refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
     refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
     refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
-    build_analysis(experiment, model, SerialCommunicator())
+    if experiment.experiment.assimilate:
+        build_analysis(experiment, model, SerialCommunicator())
 
 
 def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
@@ -120,16 +123,20 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     step_one = prepare(experiment)
     plan = schedule(experiment)
     limit_blas_threads()
-    due = _observations_of_one_analysis(observation_plan(experiment, step_one, plan), plan)
+    due = []
+    if experiment.experiment.assimilate:
+        due = _observations_of_one_analysis(observation_plan(experiment, step_one, plan), plan)
     few, more = (_trial(experiment, model, step_one.drivers, due, members) for members in TRIAL_MEMBERS)
     local = _local_observations(experiment, model, few.mean_height, due)
-    members, outputs, analyses = experiment.ensemble.members, plan.output_times.size, plan.analysis_times.size
+    members, outputs = experiment.ensemble.members, plan.output_times.size
+    analyses = plan.analysis_times.size if experiment.experiment.assimilate else 0
+    forecasts = outputs * _ensembles(experiment) + _free_forecast_steps(experiment)
     forecast_s = _extrapolated(few.forecast_s, more.forecast_s, members)
     observe_s = _extrapolated(few.observe_s, more.observe_s, members)
     used = local[local > 0]
     transform_s = _transform_seconds(int(np.median(used)), members) if used.size else 0.0
-    # Two ensembles are advanced; H is applied to each for output, and twice more per analysis.
-    seconds = outputs * 2.0 * (forecast_s + observe_s) + analyses * (used.size * transform_s + 3.0 * observe_s)
+    # H is applied to every state for output, and twice more per analysis.
+    seconds = forecasts * (forecast_s + observe_s) + analyses * (used.size * transform_s + 3.0 * observe_s)
     seconds *= WRITING
     return ResolvedExperiment(
         state_size=model.layout.state_size,
@@ -147,9 +154,21 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     )
 
 
+def _ensembles(experiment: Experiment) -> int:
+    """Return how many ensembles are advanced through the run: open loop and assimilation, or one of them."""
+    return 2 if experiment.experiment.assimilate and experiment.open_loop.from_run is None else 1
+
+
+def _free_forecast_steps(experiment: Experiment) -> int:
+    """Return the number of forecasts of an ensemble from record to record that all free forecasts take together."""
+    free = FreeForecastPlan.of(experiment)
+    return sum(int(min(free.length, free.stop - start) // free.interval) for start in free.starts)
+
+
 def _member_jobs(experiment: Experiment, plan: Schedule) -> int:
-    """Return the number of forecasts of single members: of the spin-up, and of two ensembles between output times."""
-    return experiment.ensemble.members * (len(spin_up_edges(experiment)) - 1 + 2 * (plan.output_times.size - 1))
+    """Return the number of forecasts of single members: of the spin-up, and of all ensembles between output times."""
+    steps = _ensembles(experiment) * (plan.output_times.size - 1) + _free_forecast_steps(experiment)
+    return experiment.ensemble.members * (len(spin_up_edges(experiment)) - 1 + steps)
 
 
 def _observations_of_one_analysis(observations: ObservationPlan, plan: Schedule) -> list[SourceBatch]:
@@ -226,6 +245,27 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.0f} min"
 
 
+def _describe_forecasts(experiment: Experiment) -> dict[str, str]:
+    """Say where the open loop is from, and how many free forecasts there are, where either is special."""
+    lines = {}
+    if (source := source_folder(experiment)) is not None:
+        lines["open loop"] = f"that of {source}"
+    free = FreeForecastPlan.of(experiment)
+    if free.starts:
+        hours = free.length / np.timedelta64(1, "h")
+        lines["free forecasts"] = f"{len(free.starts)}, of at most {hours:g} h, with the drivers of their own time"
+    return lines
+
+
+def _describe_local(sub_domains: int, local: NDArray[np.int64]) -> dict[str, str]:
+    blind = int(np.sum(local == 0))
+    warning = f"; WARNING: {blind} sub-domains see none and are not analysed" if blind else ""
+    return {
+        "sub-domains": f"{sub_domains}",
+        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}{warning}",
+    }
+
+
 def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, resolved: ResolvedExperiment) -> Table:
     """Return what an experiment resolves to as a table."""
     local = resolved.local_observations
@@ -243,13 +283,12 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "records": ", ".join(f"{name} {count}" for name, count in resolved.records.items()),
         "calibration": f"along {experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
         **describe_filter(experiment),
+        **_describe_forecasts(experiment),
         "model": f"{experiment.model.adapter}: {settings.model_dump(mode='json')}",
         "state": f"{resolved.state_size:,} values on {columns} x {rows} x {levels} cells (lon, lat, level)",
         "members": f"{experiment.ensemble.members}, perturbed: {perturbed}",
         "observations": f"{resolved.observations} per analysis, {resolved.analyses} analyses",
-        "sub-domains": f"{resolved.sub_domains}",
-        "local observations": f"minimum {local.min()}, median {np.median(local):g}, maximum {local.max()}"
-        + (f"; WARNING: {np.sum(local == 0)} sub-domains see none and are not analysed" if (local == 0).any() else ""),
+        **(_describe_local(resolved.sub_domains, local) if experiment.experiment.assimilate else {}),
         "outputs": f"{resolved.outputs} times",
         "memory": f"about {resolved.memory_bytes / 2**30:.2f} GiB over all ranks, and {PROCESS_BYTES / 2**30:.1f} GiB "
         f"per rank; this machine has {_machine_bytes() / 2**30:.0f} GiB",

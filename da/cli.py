@@ -44,7 +44,7 @@ EXIT_STOPPED = 75
 EXIT_INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
-RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
+RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment YAML file", metavar="FILE")]
 ClusterOption = Annotated[
@@ -68,6 +68,9 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace
 def run_command(
     file: ExperimentFile,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run of that folder")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run of that folder; leave a complete one alone")
+    ] = False,
 ) -> None:
     """Run an experiment: open loop and assimilation. Start under mpirun for several processes."""
     from da.execution import execute
@@ -75,8 +78,15 @@ def run_command(
     from da.reporting import RunProgress, print_run_summary
     from model_adapters.registry import find_adapter
 
+    if resume and overwrite:
+        raise ThermodaError("run: --resume goes on with a run and --overwrite begins it anew: give one of them")
     comm = start_communicator()
     began = time.perf_counter()
+    with _ending_together(comm):
+        begun = resume and from_root(comm, lambda: _is_begun(file))
+    if begun:
+        _resume(comm, file)
+        return
     with _ending_together(comm):
         experiment, settings, configuration = from_root(comm, lambda: _read(file))
         with collective(comm, ""):
@@ -92,12 +102,18 @@ def resume_command(
     run: Annotated[Path, typer.Argument(help="Folder of the run, or its experiment YAML file", metavar="RUN")],
 ) -> None:
     """Go on with an unfinished run from its last restart point; start under mpirun on any number of processes."""
+    from da.parallel import start_communicator
+
+    _resume(start_communicator(), run)
+
+
+def _resume(comm: Communicator, run: Path) -> None:
+    """Go on with the unfinished run of a folder or of an experiment file."""
     from da.execution import execute
-    from da.parallel import collective, from_root, start_communicator
+    from da.parallel import collective, from_root
     from da.reporting import RunProgress, print_run_summary
     from model_adapters.registry import find_adapter
 
-    comm = start_communicator()
     began = time.perf_counter()
     with _ending_together(comm):
         unfinished = from_root(comm, lambda: _unfinished(run))
@@ -260,6 +276,12 @@ def study_command(
     folder: Annotated[Path, typer.Argument(help="Folder of experiment files", metavar="DIR")],
     ranks: Ranks = 1,
     only: Annotated[list[str] | None, typer.Option(help="Name of an experiment; may be repeated")] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(help="YAML laid over every experiment; results go to runs/NAME", metavar="FILE")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --overlay; default: names of DIR and FILE, such as mine_reduced")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs of another configuration")] = False,
     table_only: Annotated[
         bool, typer.Option("--table-only", help="Run nothing; print the table of what is there")
@@ -267,14 +289,22 @@ def study_command(
 ) -> None:
     """Run all experiments of a folder that are not complete yet, evaluate them, and print one table."""
     from da.key_figures import update
-    from da.study import RUNS, chosen, plan, study_files
+    from da.study import RUNS, chosen, laid_over, overlay_name, plan, study_files, write_laid_over
     from da.study_table import study_table
 
     _refuse_launcher("study")
-    reader = _experiment_reader()
-    files = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
+    reader, results = _experiment_reader(), RUNS / folder.resolve().name
+    if overlay is None:
+        if name is not None:
+            raise ThermodaError(f"--name {name}: belongs to --overlay; without it results go to {results}")
+        files = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
+    else:
+        results = RUNS / overlay_name(folder, overlay, name)
+        laid = laid_over(study_files(folder), YamlSource.read(overlay), results.name, reader)
+        files = [(one.file, one.experiment) for one in laid]
+        if not table_only:
+            write_laid_over(laid)
     runs = plan(files, reader)
-    results = RUNS / folder.resolve().name
     if table_only:
         _console().print(study_table(update(results), runs))
         return
@@ -353,6 +383,14 @@ def _read(file: Path) -> tuple[Experiment, BaseModel, ResolvedText]:
     """Return an experiment, the settings of its model, and its resolved text with the files that it came from."""
     source = YamlSource.read(file)
     return *_validated(source), source.resolved()
+
+
+def _is_begun(file: Path) -> bool:
+    """Return whether there is a complete or an unfinished run of an experiment."""
+    from da.storage import partial_path
+
+    final = _read(file)[0].experiment.output_folder
+    return final.exists() or partial_path(final).is_dir()
 
 
 def _unfinished(run: Path) -> tuple[Experiment, BaseModel, ResolvedText] | None:

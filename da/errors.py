@@ -14,7 +14,7 @@ _KEPT_END = 500
 
 
 class ThermodaError(Exception):
-    """An error to be shown to the user as one clear line, without a traceback.
+    r"""An error to be shown to the user as one clear line, without a traceback.
 
     The message names the file, key or value at fault and says what would be right. Programming errors are never
     wrapped in this class: they keep their own type and their traceback. What a message repeats of a file may be
@@ -27,8 +27,8 @@ class ThermodaError(Exception):
 
     Examples
     --------
-    >>> print(ThermodaError("track.txt, line 3: found 'a\\x00\\nb'"))
-    track.txt, line 3: found 'a\\x00 b'
+    >>> print(ThermodaError("track.txt, line 3: found 'a\x00\nb'"))
+    track.txt, line 3: found 'a\x00 b'
     """
 
     def __init__(self, message: str) -> None:

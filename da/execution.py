@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from da.analysis import LocalizedAnalysis
 from da.analysis_config import refuse_unknown_update_fractions
+from da.borrowed_open_loop import BorrowedOpenLoop, borrowed_open_loop
 from da.config import Experiment, to_datetime64
-from da.cycle import MemberForecasts, ObservationSource, Schedule, run, run_on
+from da.cycle import CycleRecord, Forecasted, MemberForecasts, ObservationSource, Schedule, run, run_on
 from da.errors import ThermodaError
 from da.filter_setup import build_analysis
+from da.free_forecasts import FreeForecastPlan
 from da.inheritance import ResolvedText
 from da.member_failure import MemberFailurePolicy
 from da.model import (
@@ -37,6 +40,7 @@ from da.phase_timer import PhaseTimer
 from da.preparation import StepOne, prepare
 from da.provenance import provenance
 from da.recording import RunRecorder
+from da.restart import Restored
 from da.restart_description import RunDescription
 from da.resuming import restart_writer, resumed
 from da.run_loop import RunLoop
@@ -154,8 +158,51 @@ def execute(
         refuse_idle_ranks(experiment, comm)
         if not resume:
             refuse_occupied(experiment.experiment.output_folder, overwrite)
+        borrowed = borrowed_open_loop(experiment)
     with StopRequest() as stop:
-        return _executed(comm, experiment, configuration, model, overwrite, progress, resume, stop)
+        return _executed(comm, experiment, configuration, model, overwrite, progress, resume, stop, borrowed)
+
+
+_Driven = tuple[Iterator[CycleRecord], Iterator[CycleRecord] | None, CycleRecord | None]
+Given = TypeVar("Given")
+
+
+@dataclass(frozen=True)
+class _Ensembles:
+    """What is driven: the leading ensemble, the open loop beside it, and the last record of that one.
+
+    The assimilation leads where there is one; without it the open loop does, and there is none beside it.
+    """
+
+    plan: Schedule
+    analysis: LocalizedAnalysis | None
+    due: ObservationSource
+    own_open_loop: bool
+
+    def begun(self, initial: Forecasted) -> _Driven:
+        """Return the records of both from the start of the run."""
+        branch = partial(initial.forecasts.branched, time=self.plan.start)
+        free = None
+        if self.own_open_loop:
+            free = run(branch(OPEN_LOOP), initial.states, self.plan, None, self.due)
+        if self.analysis is None:
+            return _required(free), None, None
+        return run(branch(ASSIMILATION), initial.states, self.plan, self.analysis, self.due), free, None
+
+    def gone_on(self, found: Restored, forecasts: MemberForecasts) -> _Driven:
+        """Return the records of both from a restart point."""
+        first, last = found.records(forecasts)
+        free = None if last is None else run_on(last, self.plan, None, self.due)
+        if self.analysis is None:
+            return _required(free), None, None
+        self.analysis.go_on(found.inflation, found.shares)
+        return run_on(_required(first), self.plan, self.analysis, self.due), free, last
+
+
+def _required(given: Given | None) -> Given:
+    if given is None:
+        raise ValueError("the run lacks the ensemble that leads it")
+    return given
 
 
 def _executed(
@@ -167,6 +214,7 @@ def _executed(
     progress: Progress,
     resume: bool,
     stop: StopRequest,
+    borrowed: BorrowedOpenLoop | None,
 ) -> dict[str, Any]:
     timer = PhaseTimer()
     prepared: list[StepOne] = []
@@ -179,7 +227,7 @@ def _executed(
     step_one = prepared[0] if prepared else None
     with collective(comm, ""):
         forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
-    analysis = build_analysis(experiment, model, comm)
+    analysis = build_analysis(experiment, model, comm) if experiment.experiment.assimilate else None
     plan = schedule(experiment)
     due = prepared_observations(experiment, step_one, plan, comm)
     description = from_root(comm, lambda: RunDescription.of(experiment, model, configuration.checksums))
@@ -187,9 +235,11 @@ def _executed(
     found = None if resumption is None else resumption.restored
     counted = None if found is None else found.counted
     overwrite = overwrite or resume
-    with closing(RunRecorder(comm, experiment, configuration.text, model, step_one, overwrite, counted)) as recorder:
+    text, told = configuration.text, partial(progress, plan.output_times.size)
+    with closing(RunRecorder(comm, experiment, text, model, step_one, overwrite, counted, borrowed)) as recorder:
         restarts = restart_writer(comm, experiment, description)
-        loop = RunLoop(comm, recorder, restarts, analysis, timer, stop, partial(progress, plan.output_times.size))
+        loop = RunLoop(comm, recorder, restarts, analysis, FreeForecastPlan.of(experiment), timer, stop, told)
+        ensembles = _Ensembles(plan, analysis, due, borrowed is None)
         if resumption is not None:
             description = replace(description, files=resumption.files or description.files)
             restarts.description = description
@@ -197,16 +247,13 @@ def _executed(
         if found is None:
             initial = timer.measure("initial states", lambda: spun_up(experiment, forecasts))
             recorder.member_events(initial.events)
-            branch = partial(initial.forecasts.branched, time=plan.start)
-            free = run(branch(OPEN_LOOP), initial.states, plan, None, due)
-            cycle, last = run(branch(ASSIMILATION), initial.states, plan, analysis, due), None
+            cycle, free, last = ensembles.begun(initial)
         else:
             loop.go_on(found.counted)
             restarts.go_on(found, model)
-            analysis.go_on(found.inflation, found.shares)
-            first, last = found.records(forecasts)
-            free, cycle = run_on(last, plan, None, due), run_on(first, plan, analysis, due)
-        loop.drive(timer.records("assimilation", cycle), timer.records("open loop", free), last)
+            cycle, free, last = ensembles.gone_on(found, forecasts)
+        open_loop = None if free is None else timer.records("open loop", free)
+        loop.drive(timer.records("open loop" if analysis is None else "assimilation", cycle), open_loop, last)
         peak_memory = comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
         result = provenance(experiment, comm.size, dict(timer.seconds), peak_memory)
         result["sub_domains_without_observations"] = loop.unobserved
@@ -216,6 +263,8 @@ def _executed(
         result["input_files"] = description.inputs
         result["source_sha256"] = description.code["source"]
         result["member_failures"] = recorder.member_failures
+        if borrowed is not None:
+            result["open_loop_from"] = {"run": borrowed.name, "folder": str(borrowed.folder)}
         result["interruptions"] = [] if resumption is None else resumption.interruptions
         recorder.complete(result)
     return result

@@ -18,6 +18,8 @@ Localities = LocalizationSection | TrackLocalizationSection
 
 def describe_filter(experiment: Experiment) -> dict[str, str]:
     """Return the choices of the analysis: name -> one line."""
+    if not experiment.experiment.assimilate:
+        return {"assimilated": f"nothing: the open loop alone; {experiment.calibration.satellite} calibrates NRLMSIS"}
     analysis = experiment.analysis
     lines = {"assimilated": describe_data_grid(experiment)}
     lines |= {f"direct track {name}": describe_track(track) for name, track in experiment.direct_tracks.items()}

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from da.borrowed_open_loop import FILE as OPEN_LOOP_FILE
+from da.borrowed_open_loop import source_folder
 from da.config import Experiment
 from da.drivers.space_weather_table import shipped_tables
 from da.errors import ThermodaError
@@ -41,6 +43,8 @@ def input_files(experiment: Experiment, model: ForecastModel) -> dict[str, list[
         found["analysis.adaptive_inflation.restart_file"] = [analysis.adaptive_inflation.restart_file]
     if analysis.additive_inflation is not None:
         found["analysis.additive_inflation.file"] = [analysis.additive_inflation.file]
+    if (source := source_folder(experiment)) is not None:
+        found["open_loop.from_run"] = [source / OPEN_LOOP_FILE]
     if isinstance(model, ReadsFiles):
         found["model.settings"] = list(model.files_read)
     return {key: files for key, files in found.items() if files}

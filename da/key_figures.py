@@ -4,10 +4,10 @@ A study's folder holds ``key_figures/<run>.nc``, written by whoever ran that run
 them. Jobs that run at the same time therefore never write the same file but the collected one, which each replaces as a
 whole until it holds every run that is there.
 
-Dimensions are ``run``, ``satellite``, ``row`` (what is compared), ``group`` (which points) and ``bound``; their labels
-are ``run_name`` and so on. The variables are those of a run's ``evaluation.nc`` that have these dimensions alone.
-Configuration items in which the runs differ are coordinates along ``run``: ``analysis_forgetting_factor`` is the key
-``analysis.forgetting_factor``.
+Dimensions are ``run``, ``satellite``, ``row`` (what is compared), ``group`` (which points), ``lead_time`` (of free
+forecasts) and ``bound``; their labels are ``run_name`` and so on. The variables are those of a run's ``evaluation.nc``
+that have these dimensions alone. Configuration items in which the runs differ are coordinates along ``run``:
+``analysis_forgetting_factor`` is the key ``analysis.forgetting_factor``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from da.verification.chunks import Scheduler, map_reduce
 
 FOLDER = "key_figures"
 FILE = "key_figures.nc"
-LABELLED = ("satellite", "row", "group")
+LABELLED = ("satellite", "row", "group", "lead_time")
 DIMENSIONS = {*LABELLED, "bound"}
 GROUPS = ("all", "quiet", "storm")
 STORM_PHASE = "storm phase: "
@@ -41,7 +41,7 @@ Item = bool | int | float | str
 Variable = tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]
 
 RUN_VARIABLES = {
-    "completion": {"units": "1", "long_name": "part of the experiment's analyses that was made"},
+    "completion": {"units": "1", "long_name": "part of the experiment's analyses, or of its open loop, that was made"},
     "wall_time": {"units": "s", "long_name": "wall time of the run"},
     "outcome": {"long_name": "how the run ended"},
     "configuration": {"long_name": "resolved configuration, as JSON"},
@@ -111,7 +111,7 @@ def run_figures(record: RunRecord, evaluation: xr.Dataset | None) -> xr.Dataset:
         for name, array in (*chosen.data_vars.items(), ("role", chosen["role"])):
             if array.dims and set(array.dims) <= DIMENSIONS:
                 variables[str(name)] = (("run", *array.dims), array.to_numpy()[np.newaxis], dict(array.attrs))
-        for dimension in LABELLED:
+        for dimension in (one for one in LABELLED if f"{one}_name" in chosen.coords):
             labels = chosen[f"{dimension}_name"]
             coordinates[f"{dimension}_name"] = (dimension, labels.to_numpy(), dict(labels.attrs))
     return xr.Dataset(variables, coordinates, {"swept": ", ".join(record.swept)})

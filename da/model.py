@@ -30,6 +30,9 @@ PREVIOUS = "_previous"
 SPIN_UP, ASSIMILATION, OPEN_LOOP = "spin_up", "assimilation", "open_loop"
 """Labels of the ensembles of one run: both others begin where the spin-up ends."""
 
+FREE_FORECAST = "free_forecast"
+"""Label of the ensemble that branches off the assimilation at an analysis; there is one at a time."""
+
 
 @dataclass(frozen=True)
 class StateField:

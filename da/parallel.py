@@ -24,8 +24,9 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 T = TypeVar("T")
 
-LAUNCHER_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-"""Variables in which a launcher tells its processes how many they are: Hydra (MPICH, Intel MPI) and Open MPI."""
+LAUNCHER_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+"""Variables in which a launcher tells its processes how many they are: Hydra (MPICH, Intel MPI) and srun with PMI-2,
+Open MPI, and srun as such. A launcher that srun carries to the nodes sets its own, which comes first."""
 
 
 class Communicator(Protocol):

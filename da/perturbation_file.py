@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
+from da.hdf5_heaps import check_heaps
 from da.model import PREVIOUS, StateField, StateLayout
 
 FloatArray = NDArray[np.float64]
@@ -115,12 +116,17 @@ def _write_field(dataset: Dataset, layout: StateLayout, field: StateField, value
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Dataset]:
-    """Open a file of perturbations for reading; ThermodaError where there is none or it is no netCDF file."""
+def opened(path: Path, *, check: bool = False) -> Iterator[Dataset]:
+    """Open a file of perturbations for reading; ThermodaError where there is none or it is no netCDF file.
+
+    The first time a file is opened its structure is to be checked.
+    """
     try:
         if not path.is_file():
             raise ThermodaError(f"{path}: there is no such file (analysis.additive_inflation.file)")
-        check_complete(path)
+        if check:
+            check_complete(path)
+            check_heaps(path)
         dataset = Dataset(path)
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ThermodaError(f"{path}: is not a netCDF file that can be read ({error})") from error

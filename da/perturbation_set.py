@@ -73,7 +73,7 @@ class PerturbationSet:
         ThermodaError
             For the first fault, with file, variable and what would be right.
         """
-        with opened(path) as dataset:
+        with opened(path, check=True) as dataset:
             fields = perturbed_fields(path, dataset, layout)
             for variable in fields:
                 check_variable(path, dataset, variable, layout)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from da.analysis import AnalysisDiagnostics
 from da.analysis_storage import FilterFile, ObservationFile
+from da.borrowed_open_loop import BorrowedOpenLoop
 from da.config import Experiment, to_datetime64
 from da.cycle import CycleRecord, Phase
 from da.errors import ThermodaError
+from da.free_forecasts import free_forecast_name
 from da.growing_file import GrowingFile
 from da.interruptions import write_interruptions
 from da.member_failure import MemberEvent
@@ -35,6 +38,7 @@ ENSEMBLE_FILES = {
     "forecast": "forecasts started from the latest analysis",
     "analysis": "analyses",
 }
+OPEN_LOOP_FILE = "open_loop"
 OBSERVATIONS, FILTER = "observations", "filter"
 """Names of the files that get records, without their suffix."""
 
@@ -55,6 +59,8 @@ class RunRecorder:
         See :class:`da.storage.RunFolder`.
     counted : dict or None
         What :attr:`counted` was at the restart point from which an unfinished run is gone on with; None: a new run.
+    borrowed : BorrowedOpenLoop or None
+        The run whose open loop this one takes.
 
     Raises
     ------
@@ -71,6 +77,7 @@ class RunRecorder:
         step_one: StepOne | None,
         overwrite: bool,
         counted: Mapping[str, Any] | None = None,
+        borrowed: BorrowedOpenLoop | None = None,
     ) -> None:
         self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
         self._grid = experiment.data_grid.grid()
@@ -83,6 +90,7 @@ class RunRecorder:
         self._replaced_since_analysis: int = before["replaced_since_analysis"]
         self._records = Counter[str](before.get("records", {}))
         self._folder: RunFolder | None = None
+        self._borrowed = borrowed
         self._on_root(lambda: self._open(configuration_text, overwrite, continued=counted is not None))
 
     @property
@@ -123,7 +131,7 @@ class RunRecorder:
     def open_loop(self, record: CycleRecord) -> None:
         """Write one record of the run without assimilation."""
         self.member_events(record.events)
-        self._record("open_loop", record)
+        self._record(OPEN_LOOP_FILE, record)
 
     def assimilation(self, record: CycleRecord) -> None:
         """Write one record of the assimilating run: the forecast, or an analysis with its observations."""
@@ -133,6 +141,33 @@ class RunRecorder:
         diagnostics = record.diagnostics
         if record.phase is Phase.ANALYSIS and diagnostics is not None:
             self._on_root(lambda: self._record_analysis(record.time, diagnostics))
+
+    @contextmanager
+    def free_forecast(self, start: np.datetime64) -> Iterator[Callable[[CycleRecord], None]]:
+        """Give what writes the records of a free forecast; its file has its name when it is whole."""
+        name, files = free_forecast_name(start), list[EnsembleFile]()
+        hidden = f".{name}.writing"
+
+        def write(record: CycleRecord) -> None:
+            self.member_events(record.events)
+            self._write_moments(record, lambda write_to: write_to(files[0]))
+
+        def begin() -> None:
+            title = f"free forecast from the analysis of {np.datetime_as_string(start, unit='s')} UTC, driven as it was"
+            files.append(self._ensemble_file(title)(self._required_folder.path / hidden))
+
+        def end() -> None:
+            files[0].close()
+            folder = self._required_folder.path
+            (folder / hidden).replace(folder / f"{name}.nc")
+
+        self._on_root(begin)
+        try:
+            yield write
+        finally:
+            for file in files:
+                file.close()
+        self._on_root(end)
 
     def note_interruptions(self, found: Sequence[dict[str, Any]]) -> None:
         """Write how often the run was interrupted, to be read when it is so again; ``found`` counts on rank 0."""
@@ -188,14 +223,30 @@ class RunRecorder:
         folder = self._folder = RunFolder(experiment.experiment.output_folder, overwrite, continued)
         if not continued:
             folder.write_text("experiment.yaml", configuration_text)
-        axes = OutputAxes(self._model.layout.grid, self._grid.altitude_km, self._grid.latitude, self._grid.longitude)
+        for kind, title in ENSEMBLE_FILES.items():
+            if kind == OPEN_LOOP_FILE and self._borrowed is not None:
+                if not continued:
+                    self._borrowed.put_into(folder.path)
+            elif kind == OPEN_LOOP_FILE or experiment.experiment.assimilate:
+                self._add(kind, self._ensemble_file(title), EnsembleFile.reopened, continued)
+        if experiment.experiment.assimilate:
+            self._add_files_of_analyses(continued)
+        failures = folder.path / "member_failures.csv"
+        self._failures = MemberFailureFile(failures, sum(self._failed.values()) if continued else None)
+        if not continued:
+            self._write_tracks()
+
+    def _ensemble_file(self, title: str) -> Callable[[Path], EnsembleFile]:
+        """Return what makes a file of ensemble means and spreads."""
+        experiment, grid = self._experiment, self._grid
+        axes = OutputAxes(self._model.layout.grid, grid.altitude_km, grid.latitude, grid.longitude)
         composition = DENSITY_FIELDS if experiment.output.composition else ()
         fields = ("density", "height", *composition, "data_grid_density")
-        name = experiment.experiment.name
-        for kind, title in ENSEMBLE_FILES.items():
-            attributes = {"title": f"{name}: {title}", "model": experiment.model.adapter}
-            create = partial(EnsembleFile, axes=axes, fields=fields, attributes=attributes)
-            self._add(kind, create, EnsembleFile.reopened, continued)
+        attributes = {"title": f"{experiment.experiment.name}: {title}", "model": experiment.model.adapter}
+        return partial(EnsembleFile, axes=axes, fields=fields, attributes=attributes)
+
+    def _add_files_of_analyses(self, continued: bool) -> None:
+        name = self._experiment.experiment.name
         self._add(
             OBSERVATIONS,
             partial(ObservationFile, attributes={"title": f"{name}: observation space"}),
@@ -208,10 +259,6 @@ class RunRecorder:
             FilterFile.reopened,
             continued,
         )
-        failures = folder.path / "member_failures.csv"
-        self._failures = MemberFailureFile(failures, sum(self._failed.values()) if continued else None)
-        if not continued:
-            self._write_tracks()
 
     def _add(self, kind: str, create: Callable[[Path], Any], reopen: Callable[[Path], Any], continued: bool) -> None:
         path = self._required_folder.path / f"{kind}.nc"
@@ -243,6 +290,8 @@ class RunRecorder:
             }
             # A satellite that only calibrates NRLMSIS is not independent of all that it is compared with.
             role = "assimilated" if name in self._experiment.used_satellites else "independent"
+            if not self._experiment.experiment.assimilate and name == self._experiment.calibration.satellite:
+                role = "calibrating"
             attributes = {"satellite": name, "role": role, "source": track.source}
             write_table(self._required_folder.path / f"track_{name}.nc", columns, attributes)
         series = step_one.report.series
@@ -268,6 +317,10 @@ class RunRecorder:
         return self._step_one
 
     def _record(self, kind: str, record: CycleRecord) -> None:
+        self._write_moments(record, partial(self._append, kind))
+
+    def _write_moments(self, record: CycleRecord, append: Callable[[Callable[[Any], None]], None]) -> None:
+        """Let rank 0 write means and spreads of a record; ``append`` is given what writes to an open file."""
         moments = self._moments(record)
         parts = self._comm.gather(moments)
 
@@ -276,7 +329,7 @@ class RunRecorder:
                 raise ValueError("the moments are gathered on rank 0")
             whole = {name: merged(part[name] for part in parts) for name in moments}
             whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
-            self._append(kind, lambda file: file.append(record.time, whole))
+            append(lambda file: file.append(record.time, whole))
 
         self._on_root(write)
 

@@ -65,8 +65,10 @@ class MemberPart:
         return {f"{ensemble}.states": self.states, **named}
 
     @classmethod
-    def of_files(cls, ensemble: str, files: Sequence[tuple[Arrays, slice]]) -> MemberPart:
-        """Return the members that slices of the stored ones make together."""
+    def of_files(cls, ensemble: str, files: Sequence[tuple[Arrays, slice]]) -> MemberPart | None:
+        """Return the members that slices of the stored ones make together; None where no such ensemble is stored."""
+        if f"{ensemble}.states" not in files[0][0]:
+            return None
         prefix = f"{ensemble}.perturbation."
         names = [name for name in files[0][0] if name.startswith(prefix)]
 
@@ -89,9 +91,9 @@ class Restored:
     ----------
     time : datetime64[ns]
     phase : Phase
-        Of the last record of the assimilating ensemble.
-    assimilation, open_loop : MemberPart
-        Members of this rank.
+        Of the last record of the leading ensemble: the assimilating one, or the open loop where nothing is assimilated.
+    assimilation, open_loop : MemberPart or None
+        Members of this rank; None for an ensemble that the run does not make.
     waiting : tuple of ObservedBatch
     inflation : InflationState or None
     shares : tuple of arrays
@@ -108,8 +110,8 @@ class Restored:
 
     time: np.datetime64
     phase: Phase
-    assimilation: MemberPart
-    open_loop: MemberPart
+    assimilation: MemberPart | None
+    open_loop: MemberPart | None
     waiting: tuple[ObservedBatch, ...]
     inflation: InflationState | None
     shares: tuple[IndexArray, ...]
@@ -118,14 +120,16 @@ class Restored:
     skipped: tuple[str, ...] = ()
     earlier: tuple[np.datetime64, ...] = ()
 
-    def records(self, forecasts: MemberForecasts) -> tuple[CycleRecord, CycleRecord]:
+    def records(self, forecasts: MemberForecasts) -> tuple[CycleRecord | None, CycleRecord | None]:
         """Return the last records of assimilation and open loop, from which :func:`da.cycle.run_on` goes on."""
-        assimilation = self.assimilation.forecasts(forecasts, ASSIMILATION)
-        open_loop = self.open_loop.forecasts(forecasts, OPEN_LOOP)
-        return (
-            CycleRecord(self.time, self.phase, self.assimilation.states, assimilation, waiting=self.waiting),
-            CycleRecord(self.time, Phase.FORECAST, self.open_loop.states, open_loop),
-        )
+        assimilation = open_loop = None
+        if self.assimilation is not None:
+            members = self.assimilation.forecasts(forecasts, ASSIMILATION)
+            assimilation = CycleRecord(self.time, self.phase, self.assimilation.states, members, waiting=self.waiting)
+        if self.open_loop is not None:
+            members = self.open_loop.forecasts(forecasts, OPEN_LOOP)
+            open_loop = CycleRecord(self.time, Phase.FORECAST, self.open_loop.states, members)
+        return assimilation, open_loop
 
     @property
     def describe(self) -> str:
@@ -165,7 +169,7 @@ class RestartWriter:
             model.keep_for_restart(self.kept)
 
     def due(self, record: CycleRecord) -> bool:
-        """Return whether a point is to be written after this record of the assimilating ensemble.
+        """Return whether a point is to be written after this record of the leading ensemble.
 
         The first one follows the spin-up. The others follow an analysis; where none is made, because nothing was
         observed, the next forecast.
@@ -179,9 +183,9 @@ class RestartWriter:
 
     def write(
         self,
-        assimilation: CycleRecord,
-        open_loop: CycleRecord,
-        analysis: LocalizedAnalysis,
+        leading: CycleRecord,
+        open_loop: CycleRecord | None,
+        analysis: LocalizedAnalysis | None,
         counted: Mapping[str, Any],
         stopped_by: str = "",
     ) -> None:
@@ -189,9 +193,11 @@ class RestartWriter:
 
         Parameters
         ----------
-        assimilation, open_loop : CycleRecord
-            Of the same time.
-        analysis : LocalizedAnalysis
+        leading : CycleRecord
+            Of the assimilating ensemble, or of the open loop where nothing is assimilated.
+        open_loop : CycleRecord or None
+            Of the same time, where the run makes it beside the assimilation.
+        analysis : LocalizedAnalysis or None
         counted : dict
             What JSON can hold; on rank 0.
         stopped_by : str
@@ -202,27 +208,27 @@ class RestartWriter:
         ThermodaError
             On all ranks, if a file cannot be written; earlier points are as they were.
         """
-        time = assimilation.time
+        time = leading.time
         when, times = f"restart point of {time}", [*self.kept, time][-self.keep :]
         try:
             from_root(self.comm, self.folder.begin)
             with collective(self.comm, when):
                 name = f"members_{self.comm.rank:05d}.arrays"
-                arrays = _members(assimilation).arrays(ASSIMILATION) | _members(open_loop).arrays(OPEN_LOOP)
+                arrays = _member_arrays(leading) | ({} if open_loop is None else _member_arrays(open_loop))
                 entry = {
                     "file": name,
-                    "first": int(_first(assimilation)),
-                    "count": int(assimilation.states.shape[1]),
+                    "first": int(_first(leading)),
+                    "count": int(leading.states.shape[1]),
                     "sha256": write_arrays(self.folder.writing / name, arrays),
                 }
-                if isinstance(assimilation.forecasts.model, KeepsForRestart):
-                    assimilation.forecasts.model.keep_for_restart(times)
+                if isinstance(leading.forecasts.model, KeepsForRestart):
+                    leading.forecasts.model.keep_for_restart(times)
             entries = self.comm.gather(entry)
-            common, waiting = _common(assimilation.waiting, analysis)
+            common, waiting = _common(leading.waiting, analysis)
             index = {
                 "format": FORMAT,
                 "time": str(np.datetime_as_string(time, unit="ns")),
-                "phase": str(assimilation.phase),
+                "phase": str(leading.phase),
                 "members": entries,
                 "waiting": waiting,
                 "counted": dict(counted),
@@ -251,14 +257,19 @@ def _first(record: CycleRecord) -> int:
     return int(record.forecasts.inputs.member_numbers(record.states.shape[1])[0])
 
 
-def _members(record: CycleRecord) -> MemberPart:
-    return MemberPart(record.states, record.forecasts.inputs.perturbations)
+def _member_arrays(record: CycleRecord) -> Arrays:
+    inputs = record.forecasts.inputs
+    return MemberPart(record.states, inputs.perturbations).arrays(inputs.ensemble)
 
 
-def _common(waiting: Sequence[ObservedBatch], analysis: LocalizedAnalysis) -> tuple[Arrays, list[dict[str, str]]]:
+def _common(
+    waiting: Sequence[ObservedBatch], analysis: LocalizedAnalysis | None
+) -> tuple[Arrays, list[dict[str, str]]]:
     """Return what all ranks have alike: arrays, and the rest of the waiting batches."""
-    arrays: Arrays = {f"share.{rank}": one for rank, one in enumerate(analysis.shares)}
-    if analysis.inflation is not None:
+    arrays: Arrays = {}
+    if analysis is not None:
+        arrays |= {f"share.{rank}": one for rank, one in enumerate(analysis.shares)}
+    if analysis is not None and analysis.inflation is not None:
         arrays["inflation.mean"] = analysis.inflation.mean
         arrays["inflation.standard_deviation"] = analysis.inflation.standard_deviation
     described = []
@@ -335,7 +346,9 @@ def _require_files(forecasts: MemberForecasts, found: Restored) -> None:
     model = forecasts.model
     if not isinstance(model, MembersInFiles):
         return
-    for ensemble in (ASSIMILATION, OPEN_LOOP):
+    for ensemble, part in ((ASSIMILATION, found.assimilation), (OPEN_LOOP, found.open_loop)):
+        if part is None:
+            continue
         inputs = replace(forecasts.inputs, ensemble=ensemble)
         there = model.stored(found.time, inputs)
         if not there.all():

@@ -11,6 +11,7 @@ import numpy as np
 
 from da.analysis import LocalizedAnalysis
 from da.cycle import CycleRecord, Phase
+from da.free_forecasts import FreeForecastPlan, free_forecast
 from da.parallel import Communicator
 from da.phase_timer import PhaseTimer
 from da.recording import RunRecorder
@@ -27,8 +28,9 @@ class RunLoop:
     comm : Communicator
     recorder : RunRecorder
     restarts : RestartWriter
-    analysis : LocalizedAnalysis
-        Whose state goes into restart points.
+    analysis : LocalizedAnalysis or None
+        Whose state goes into restart points; None: the run makes the open loop alone.
+    free_forecasts : FreeForecastPlan
     timer : PhaseTimer
     stop : StopRequest
     progress : callable
@@ -42,7 +44,8 @@ class RunLoop:
     comm: Communicator
     recorder: RunRecorder
     restarts: RestartWriter
-    analysis: LocalizedAnalysis
+    analysis: LocalizedAnalysis | None
+    free_forecasts: FreeForecastPlan
     timer: PhaseTimer
     stop: StopRequest
     progress: Callable[[int, str], None]
@@ -55,14 +58,19 @@ class RunLoop:
         self.timer.add(counted["phase_seconds"])
 
     def drive(
-        self, cycle: Iterator[CycleRecord], open_loop: Iterator[CycleRecord], last_open_loop: CycleRecord | None
+        self,
+        leading: Iterator[CycleRecord],
+        open_loop: Iterator[CycleRecord] | None,
+        last_open_loop: CycleRecord | None,
     ) -> None:
-        """Write the records of both ensembles, and restart points where they are due.
+        """Write the records of both ensembles, free forecasts, and restart points where they are due.
 
         Parameters
         ----------
-        cycle, open_loop : iterator of CycleRecord
-            Of the assimilating ensemble and of the other one.
+        leading : iterator of CycleRecord
+            Of the assimilating ensemble; without any analysis, of the open loop.
+        open_loop : iterator of CycleRecord or None
+            Of the open loop where the run makes it beside the assimilation.
         last_open_loop : CycleRecord or None
             That of a restart point, after which the iterators begin.
 
@@ -74,23 +82,33 @@ class RunLoop:
             On all ranks, if a file cannot be written.
         """
         free = last_open_loop
-        for record in cycle:
+        write = self.recorder.open_loop if self.analysis is None else self.recorder.assimilation
+        for record in leading:
             if record.diagnostics is not None:
                 blind = int(np.count_nonzero(record.diagnostics.local_observations == 0))
                 self.unobserved = max(self.unobserved, blind)
             # Both runs advance together, so that a model may use what it computed for a time for both.
             if record.phase is Phase.FORECAST:
-                free = next(open_loop)
-                self.timer.measure("output", partial(self.recorder.open_loop, free))
+                if open_loop is not None:
+                    free = next(open_loop)
+                    self.timer.measure("output", partial(self.recorder.open_loop, free))
                 self.done += 1
                 if self.comm.rank == 0:
                     self.progress(self.done, str(record.time)[:16])
-            self.timer.measure("output", partial(self.recorder.assimilation, record))
-            if free is None:
-                raise ValueError("an analysis needs the record of the open loop before it")
+            self.timer.measure("output", partial(write, record))
+            # Before the restart point: where there is one of an analysis, its free forecast is complete.
+            self._free_forecast(record)
             self._restart_point(record, free)
 
-    def _restart_point(self, record: CycleRecord, free: CycleRecord) -> None:
+    def _free_forecast(self, record: CycleRecord) -> None:
+        schedule = self.free_forecasts.schedule(record)
+        if schedule is None:
+            return
+        with self.recorder.free_forecast(record.time) as write:
+            for one in self.timer.records("free", free_forecast(record, schedule)):
+                self.timer.measure("output", partial(write, one))
+
+    def _restart_point(self, record: CycleRecord, free: CycleRecord | None) -> None:
         signal = self.stop.agreed(self.comm)
         if not (signal or self.restarts.due(record)):
             return
@@ -101,7 +119,7 @@ class RunLoop:
                 f"{self.recorder.final_folder}"
             )
 
-    def _write(self, record: CycleRecord, free: CycleRecord, signal: str) -> None:
+    def _write(self, record: CycleRecord, free: CycleRecord | None, signal: str) -> None:
         self.recorder.flush()
         counted = self.recorder.counted | {
             "done": self.done,

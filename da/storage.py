@@ -174,7 +174,7 @@ class EnsembleFile:
     def reopened(cls, path: Path) -> EnsembleFile:
         """Return a file that was closed, for more records; OSError where it cannot be opened."""
         file = cls.__new__(cls)
-        file._file = Dataset(path, "a")
+        file._file = Dataset(path, "r+")
         return file
 
     def _create(self, name: str, suffix: str, stored: StoredField) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from ruamel.yaml.comments import CommentedMap
 
+from da.borrowed_open_loop import source_folder
 from da.config import Experiment
 from da.errors import ThermodaError
+from da.inheritance import INHERITS, to_yaml
 from da.key_figures import Item, configuration_items
 from da.storage import refuse_occupied
+from da.verification.tables import write_whole
 from da.yaml_source import YamlSource
 
 BASE_PREFIX = "_"
@@ -28,6 +34,9 @@ BASE_PREFIX = "_"
 SUFFIXES = (".yaml", ".yml")
 RUNS = Path("runs")
 SHOWN_DIFFERENCES = 4
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+SET_BY_THE_STUDY = (("experiment", "name"), ("experiment", "output_folder"))
+"""Keys that experiments of a study cannot have alike."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,97 @@ def study_files(folder: Path) -> list[Path]:
         bases = f" but bases, whose names begin with '{BASE_PREFIX}'" if files else ""
         raise ThermodaError(f"{folder}: holds no experiment file (*.yaml){bases}")
     return found
+
+
+@dataclass(frozen=True)
+class LaidOver:
+    """An experiment of a study with an overlay: its file, what stands in it, and the experiment.
+
+    Parameters
+    ----------
+    file : Path
+        In the folder of the results; not there yet.
+    text : str
+    experiment : Experiment
+    """
+
+    file: Path
+    text: str
+    experiment: Experiment
+
+
+def overlay_name(folder: Path, overlay: Path, given: str | None) -> str:
+    """Return the name of a study with an overlay: the given one, or those of folder and overlay together.
+
+    Examples
+    --------
+    >>> overlay_name(Path("experiments/mine"), Path("experiments/mine/_reduced.yaml"), None)
+    'mine_reduced'
+    """
+    name = f"{folder.resolve().name}_{overlay.stem.lstrip('_')}" if given is None else given
+    if not NAME.fullmatch(name):
+        raise ThermodaError(f"--name {name}: a name begins with a letter and holds letters, digits, '-' and '_' only")
+    return name
+
+
+def laid_over(files: Sequence[Path], overlay: YamlSource, name: str, reader: ExperimentReader) -> list[LaidOver]:
+    """Return the experiments of a study with a file laid over each, results in a folder of that name.
+
+    Each one is a file of its own that inherits that of the study and holds what the overlay says; nothing is written.
+
+    Raises
+    ------
+    ThermodaError
+        For the first fault, with the line of the overlay or of the experiment, and the experiment.
+    """
+    for path in SET_BY_THE_STUDY:
+        if isinstance(overlay.at(path[:1]), CommentedMap) and path[1] in overlay.at(path[:1]):
+            raise overlay.error(path, "is that of each experiment of the study; leave it out, and see --name")
+    folder, found = RUNS / name, []
+    for file in files:
+        source = YamlSource.read(file)
+        try:
+            own = reader.validate(source.under(overlay)).experiment.output_folder
+        except ThermodaError as error:
+            raise ThermodaError(f"{error} [with {overlay.path} over {file}]") from error
+        section = CommentedMap(output_folder=str(folder / own.name))
+        values = CommentedMap(overlay.root)
+        values["experiment"] = CommentedMap(overlay.at(("experiment",))) | section
+        experiment = reader.validate(source.with_values(values))
+        base = os.path.relpath(file.resolve(), folder.resolve())
+        text = to_yaml(CommentedMap({INHERITS: base}) | values, f"{overlay.path} over {file}")
+        found.append(LaidOver(folder / file.name, text, experiment))
+    return found
+
+
+def write_laid_over(experiments: Sequence[LaidOver]) -> None:
+    """Write the files of a study with an overlay, which :func:`study_files` finds again."""
+    for one in experiments:
+        try:
+            one.file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(one.file, one.text)
+        except OSError as error:
+            raise ThermodaError(f"{one.file}: cannot be written ({error.strerror})") from error
+
+
+def in_order_of_need(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Return the runs with each after that whose open loop it takes, otherwise in their order."""
+    by_folder = {os.path.normpath(run.folder): run for run in runs}
+    ordered: list[PlannedRun] = []
+
+    def add(run: PlannedRun, above: tuple[PlannedRun, ...]) -> None:
+        if run in above:
+            raise ThermodaError(f"{run.file}: open_loop.from_run goes round in a circle")
+        source = source_folder(run.experiment)
+        needed = None if source is None else by_folder.get(str(source))
+        if needed is not None:
+            add(needed, (*above, run))
+        if run not in ordered:
+            ordered.append(run)
+
+    for run in runs:
+        add(run, ())
+    return ordered
 
 
 def plan(files: Sequence[tuple[Path, Experiment]], reader: ExperimentReader) -> list[PlannedRun]:

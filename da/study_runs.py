@@ -17,7 +17,15 @@ from da.doctor import launcher_environment
 from da.errors import ThermodaError
 from da.key_figures import RunRecord, configuration_items, run_figures, update, write_run_figures
 from da.storage import partial_path, under_way
-from da.study import ExperimentReader, PlannedRun, State, planned, provenance_of, refuse_other_configurations
+from da.study import (
+    ExperimentReader,
+    PlannedRun,
+    State,
+    in_order_of_need,
+    planned,
+    provenance_of,
+    refuse_other_configurations,
+)
 from da.verification import Comparison, details, evaluate, write_evaluation, write_evaluation_netcdf
 
 LOGS = "logs"
@@ -84,7 +92,7 @@ def run_study(
     report: Callable[[str], None],
     swept: tuple[str, ...] = (),
 ) -> tuple[list[Outcome], xr.Dataset]:
-    """Make, evaluate and record the runs of a study one after the other.
+    """Make, evaluate and record the runs of a study one after the other; what others take from comes first.
 
     Parameters
     ----------
@@ -103,7 +111,7 @@ def run_study(
     list of Outcome, and the collected key figures of the folder
     """
     outcomes = []
-    for number, run in enumerate(runs, 1):
+    for number, run in enumerate(in_order_of_need(runs), 1):
         numbered = partial(_report_numbered, report, f"[{number}/{len(runs)}]")
         try:
             outcome, evaluation = _made(_as_it_is_now(run, reader), folder, launch, reader, numbered)
@@ -202,10 +210,11 @@ def _last_error(log: Path, status: int) -> str:
 
 
 def _completion(run: PlannedRun) -> float:
-    """Return the part of the analyses that a run made before it ended."""
+    """Return the part of the analyses, or of the open loop, that a run made before it ended."""
     section = run.experiment.experiment
+    file = "analysis.nc" if section.assimilate else "open_loop.nc"
     try:
-        with xr.open_dataset(partial_path(run.folder) / "analysis.nc", engine="netcdf4") as analyses:
+        with xr.open_dataset(partial_path(run.folder) / file, engine="netcdf4") as analyses:
             last = analyses["time"].to_numpy()[-1:]
     except (OSError, ValueError, KeyError):
         return 0.0

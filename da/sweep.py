@@ -18,13 +18,12 @@ from ruamel.yaml.error import YAMLError
 from da.config import Experiment
 from da.errors import ThermodaError
 from da.inheritance import INHERITS, to_yaml
-from da.study import RUNS, ExperimentReader
+from da.study import NAME, RUNS, ExperimentReader
 from da.verification.tables import write_whole
 from da.yaml_source import YamlSource, plain
 
 SET_BY_THE_SWEEP = ("experiment.name", "experiment.output_folder", INHERITS)
 LONGEST_NAME = 100
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,10 @@ class YamlSource:
         """
         return YamlSource(self.path, overlay(self.root, values), self.layers)
 
+    def under(self, other: YamlSource) -> YamlSource:
+        """Return the source with another file laid over it, whose lines errors name where it says something."""
+        return YamlSource(self.path, overlay(self.root, other.root), (*other.layers, *self.layers))
+
     def resolved(self) -> ResolvedText:
         """Return the content as one text without inheritance, and the files it came from."""
         return resolved_text(self.layers, self.root)
@@ -240,10 +244,14 @@ def _layer(path: Path) -> tuple[Layer, tuple[str, int] | None]:
     return Layer(path, root, text, hashlib.sha256(content).hexdigest()), inherited
 
 
-def _parsed(path: Path, text: str) -> CommentedMap:
+def _refuse_other_version(path: Path, text: str) -> None:
     if other := OTHER_VERSION.search(text):
         line = text.count("\n", 0, other.start()) + 1
         raise ThermodaError(f"{path}, line {line}: expected YAML 1.2, found {other[0]}; leave this line out")
+
+
+def _parsed(path: Path, text: str) -> CommentedMap:
+    _refuse_other_version(path, text)
     yaml = YAML(typ="rt", pure=True)
     yaml.Constructor = _Constructor
     yaml.max_depth = DEEPEST

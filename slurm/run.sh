@@ -1,17 +1,31 @@
 #!/usr/bin/env bash
-# One experiment on a Slurm cluster:  sbatch slurm/run.sh experiments/champ_grace_2002.yaml
-# Site-specific values stand here and nowhere else.
+# One experiment, in one job:
+#   sbatch slurm/run.sh experiments/champ_grace_2002/direct.yaml
+# Ahead of the time limit the run is stopped with a restart point; the same command submitted again goes on with it.
+#
+# ---- Site: set these before the first job (docs/slurm.md) ----
+##SBATCH --account=PROJECT        # remove the first '#' where your site wants an account,
+##SBATCH --partition=PARTITION    # ... and where its default partition is not the right one
 #SBATCH --job-name=thermoda
 #SBATCH --ntasks=20
 #SBATCH --cpus-per-task=1
 #SBATCH --mem-per-cpu=2G
 #SBATCH --time=04:00:00
+#SBATCH --signal=B:USR1@180
+#SBATCH --no-requeue
+#SBATCH --open-mode=append
 #SBATCH --output=%x-%j.log
+MODULES=()                                                   # such as (python/3.12)
+: "${THERMODA_SOURCE:=$SLURM_SUBMIT_DIR}"                    # folder that holds slurm/common.sh
+: "${THERMODA_ENVIRONMENT:=$THERMODA_SOURCE/.venv}"          # virtual environment, or a copy on the nodes
+: "${THERMODA_LAUNCH:=srun --mpi=pmi2}"                      # starts MPI processes; with the site's own MPI as it says
+: "${THERMODA_DATA:=}"                                       # folder of measurements; empty for synthetic ones
+MOST_RESTARTS=100                                            # then a job is not put back into the queue any more
+# ---- Site: end ----
 
 set -euo pipefail
-: "${THERMODA_ENVIRONMENT:=$HOME/thermoda/.venv}"  # virtual environment whose mpi4py was built against the cluster's MPI
-: "${THERMODA_DATA:?set THERMODA_DATA to the folder of the density files}"
-export THERMODA_DATA
-
-source "$THERMODA_ENVIRONMENT/bin/activate"
-srun python -m mpi4py -m da run "$@"
+# shellcheck source=slurm/common.sh
+source "$THERMODA_SOURCE/slurm/common.sh"
+prepare
+read -ra launch <<<"$THERMODA_LAUNCH"
+run_listening "${launch[@]}" python -m mpi4py -m da run "${1:?experiment file}" --resume

@@ -195,7 +195,7 @@ def test_that_every_key_of_the_examples_stands_where_its_place_says(file: Path) 
         text = where.read_text(encoding="utf-8").splitlines()[line - 1]
         assert f"{path[-1]}:" in text if isinstance(path[-1], str) else True
         checked += 1
-    assert checked > 20
+    assert checked > 5
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def comparison_drawing(runs: Mapping[str, EvaluationDetails]) -> Drawing:
         words += [
             f"{name} {label} {row} {one.intervals[row][STATISTIC].value:.3f}"
             for label, one in found.items()
-            for row in (Row.CALIBRATED_MSIS, Row.FORECAST)
+            for row in (Row.CALIBRATED_MSIS, one.tested)
         ]
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=6, handletextpad=0.2)
     panels[-1].set_xlabel("RMS ln(observed/modelled)")

@@ -1,14 +1,12 @@
-"""Skill by lead time: of the forecasts since their last analysis, and of free forecasts where a run has any.
+"""Skill by lead time: since the latest analysis, and of free forecasts where a run has any.
 
-A free forecast is a file ``free_forecast_*.nc`` of stored fields like ``forecast.nc`` whose first record is the state
-from which it starts. Every row is compared at the same points; the persisted scale factor is held from lead time zero.
+The statistics of free forecasts are those of :mod:`da.verification.lead_time`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,16 +15,13 @@ from numpy.typing import NDArray
 
 from da.errors import ThermodaError
 from da.figures.style import COLOUR, DASHES, MARKER, WIDTH_IN, Drawing, in_style
-from da.verification.baselines import persisted_scale_factor
-from da.verification.evaluation import Evaluation, Row, SatelliteEvaluation
-from da.verification.run_folder import read_track
-from da.verification.sampling import linear_trajectory, open_fields, sample
+from da.verification.details import EvaluationDetails
+from da.verification.evaluation import Row, SatelliteEvaluation
+from da.verification.lead_time import LEAD_TIME_ROWS, LeadTimeStatistics
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
 
-FREE = "free_forecast_*.nc"
-FREE_STEP_H = 6.0
 _SHORT_CLASSES = 6
 _HOUR = np.timedelta64(1, "h")
 
@@ -93,95 +88,65 @@ def since_analysis(satellite: SatelliteEvaluation, analyses: TimeArray) -> LeadT
     return LeadTimeSums.of(lead, ratios, np.linspace(0.0, longest, _SHORT_CLASSES + 1))
 
 
-def free_forecasts(run: Path, satellite: SatelliteEvaluation, longest_h: float = 72.0) -> LeadTimeSums | None:
-    """Return the sums of all free forecasts of a run by lead time, or None where it has none.
-
-    The row "forecast" is the free forecast; "analysis" is absent.
-
-    Raises
-    ------
-    ThermodaError
-        If a file cannot be read.
-    """
-    whole = None
-    edges = np.arange(0.0, longest_h + FREE_STEP_H, FREE_STEP_H)
-    for path in sorted(run.glob(FREE)):
-        sums = _free_forecast(path, run, satellite, edges)
-        whole = sums if whole is None else whole + sums
-    return whole
-
-
-def _free_forecast(path: Path, run: Path, satellite: SatelliteEvaluation, edges: FloatArray) -> LeadTimeSums:
-    track = read_track(run / f"{satellite.key}.nc")
-    time, points = satellite.points.time, satellite.points
-    mass_ratio = track.unmodelled_mass_ratio[np.searchsorted(track.points.time, time)]
-    with open_fields(path) as fields:
-        density = sample(linear_trajectory(fields), points).density * mass_ratio
-        start = fields.time[:1]
-    msis = satellite.modelled[Row.MSIS]
-    held = persisted_scale_factor(time, msis, satellite.modelled[Row.CALIBRATED_MSIS], start)
-    rows = {
-        Row.MSIS: msis,
-        Row.CALIBRATED_MSIS: satellite.modelled[Row.CALIBRATED_MSIS],
-        Row.PERSISTED: msis * held,
-        Row.OPEN_LOOP: satellite.modelled[Row.OPEN_LOOP],
-        Row.FORECAST: density,
-    }
-    ratios = {row: np.log(satellite.observed / modelled) for row, modelled in rows.items()}
-    return LeadTimeSums.of((time - start[0]) / _HOUR, ratios, edges)
-
-
 @in_style
-def lead_time_drawing(run: Path, evaluation: Evaluation, analyses: TimeArray) -> Drawing:
+def lead_time_drawing(details: EvaluationDetails, analyses: TimeArray) -> Drawing:
     """Return root mean square ln(observed/modelled) by lead time, of all satellites.
 
     Parameters
     ----------
-    run : Path
-    evaluation : Evaluation
-        Of this run.
+    details : EvaluationDetails
+        With the statistics of the free forecasts, where the run has any.
     analyses : array, datetime64[ns]
 
     Raises
     ------
     ThermodaError
-        If there is no analysis, or a free forecast cannot be read.
+        If there is no analysis.
     """
     if not analyses.size:
-        raise ThermodaError(f"{run / 'analysis.nc'} holds no analysis")
-    found = [(one, since_analysis(one, analyses), free_forecasts(run, one)) for one in evaluation.satellites]
-    free = any(longer is not None for *_, longer in found)
-    figure = Figure(figsize=(WIDTH_IN, 0.4 + 2.6 * len(found)), layout="constrained")
-    panels = figure.subplots(len(found), 2 if free else 1, squeeze=False)
+        raise ThermodaError("the run has no analysis")
+    satellites = [one.satellite for one in details.satellites]
+    free = {one.satellite: one for one in details.free_forecasts}
+    figure = Figure(figsize=(WIDTH_IN, 0.4 + 2.6 * len(satellites)), layout="constrained")
+    panels = figure.subplots(len(satellites), 2 if free else 1, squeeze=False)
     words = []
-    for axes, (satellite, short, longer) in zip(panels, found, strict=True):
+    for axes, satellite in zip(panels, satellites, strict=True):
         name = f"{satellite.satellite} ({satellite.role})"
-        _draw_sums(axes[0], short, 60.0, "minutes since the latest analysis")
-        axes[0].set_title(name if not free else f"{name}, cycled")
-        if longer is not None:
-            _draw_sums(axes[1], longer, 1.0, "hours since the start of the free forecast")
+        short = since_analysis(satellite, analyses)
+        _draw(axes[0], 60.0 * short.edges_h, short.value(), "minutes since the latest analysis")
+        axes[0].set_title(f"{name}, cycled" if free else name)
+        if free:
+            long = free[satellite.satellite]
+            _draw(axes[1], long.edges_h, free_errors(long), "hours since the start of the free forecast")
             axes[1].set_title(f"{name}, free")
-        elif free:
-            axes[1].set_axis_off()
         ends = {row: values[np.isfinite(values)] for row, values in short.value().items()}
         words += [f"{name} {row} {values[0]:.3f} to {values[-1]:.3f}" for row, values in ends.items() if values.size]
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
-    long = f" Right: free forecasts from {len(list(run.glob(FREE)))} analyses." if free else ""
+    number = max((one.forecasts for one in details.free_forecasts), default=0)
+    more = f" Right: {number} free forecasts; the scale factor persists from their start." if free else ""
     return Drawing(
         "lead_time",
         "Skill by lead time",
         "Root mean square of ln(observed/modelled) by the time since the latest analysis. Rows without an analysis "
-        f"show what the choice of points alone does.{long}",
+        f"show what the choice of points alone does.{more}",
         f"Lines of root mean square ln(observed/modelled) by lead time, first to last class: {'; '.join(words)}.",
         figure,
     )
 
 
-def _draw_sums(axes: Axes, sums: LeadTimeSums, unit: float, label: str) -> None:
-    middle = unit * 0.5 * (sums.edges_h[1:] + sums.edges_h[:-1])
-    for row, values in sums.value().items():
+def free_errors(statistics: LeadTimeStatistics) -> dict[Row, FloatArray]:
+    """Return the root mean squares (classes,) of each row of the free forecasts; NaN without points."""
+    scores = {
+        row: [rows[row].pairs.value().rms_log_ratio for rows in statistics.classes.values()] for row in LEAD_TIME_ROWS
+    }
+    return {row: np.array(values) for row, values in scores.items()}
+
+
+def _draw(axes: Axes, bounds: FloatArray, errors: Mapping[Row, FloatArray], label: str) -> None:
+    middle = 0.5 * (bounds[1:] + bounds[:-1])
+    for row, values in errors.items():
         axes.plot(middle, values, color=COLOUR[row], ls=DASHES[row], marker=MARKER[row], ms=3.5, label=str(row))
-    axes.set_xlim(unit * sums.edges_h[0], unit * sums.edges_h[-1])
+    axes.set_xlim(bounds[0], bounds[-1])
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel(label)
     axes.set_ylabel("RMS ln(observed/modelled)")

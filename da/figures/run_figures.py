@@ -68,7 +68,7 @@ def run_drawings(run: Path, details: EvaluationDetails | None) -> Iterator[Drawi
         yield from _attempt("Differences from the observations", lambda: [histogram_drawing(evaluation)])
         yield from _attempt("Bias along the tracks", lambda: [bias_map_drawing(one) for one in evaluation.satellites])
         yield from _attempt("Spread and skill, ranks", lambda: [reliability_drawing(details)])
-        yield from _attempt("Skill by lead time", lambda: [lead_time_drawing(run, evaluation, analysis_times(run))])
+        yield from _attempt("Skill by lead time", lambda: [lead_time_drawing(details, analysis_times(run))])
 
 
 def _attempt(title: str, draw: Callable[[], list[Drawing]]) -> list[Drawing | Gap]:

@@ -154,6 +154,10 @@ def write_drawing(drawing: Drawing, folder: Path, formats: Sequence[str] = FORMA
     formats : sequence of {"pdf", "png", "svg"}
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with style():
+        # The places of axes and texts are sought once, not again for every format.
+        drawing.figure.draw_without_rendering()
+        drawing.figure.set_layout_engine("none")
     paths = []
     for kind in formats:
         path = folder / f"{drawing.name}.{kind}"
@@ -185,7 +189,9 @@ def broken(time: TimeArray, values: FloatArray, gap: np.timedelta64) -> tuple[Ti
 
 def date_axis(axes: Axes, ticks: int = 9) -> None:
     """Label the x axis, which is in days since 1970, with dates, shortly."""
-    locator = AutoDateLocator(minticks=min(4, ticks), maxticks=ticks)  # type: ignore[no-untyped-call]
+    # With few ticks, some periods have no interval that gives four of them.
+    fewest = 4 if ticks >= 9 else 2
+    locator = AutoDateLocator(minticks=fewest, maxticks=ticks)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.margins(x=0.0)

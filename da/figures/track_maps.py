@@ -47,11 +47,13 @@ def bias_map_drawing(satellite: SatelliteEvaluation) -> Drawing:
     figure = Figure(figsize=(WIDTH_IN, 5.6), layout="constrained")
     panels = figure.subplots(3, 2, sharex=True, sharey=True)
     places = [(number, column) for column in range(2) for number in range(3)]
-    for (number, column), (row, (latitude, longitude, values)) in zip(places, fields.items(), strict=True):
+    for (number, column), (row, (latitude, longitude, values)) in zip(places, fields.items(), strict=False):
         axes = panels[number, column]
         mesh = draw_field(axes, latitude, longitude, values, scale, mpl.colormaps["RdBu_r"])
         draw_world(axes, left=column == 0, bottom=number == 2)
         axes.set_title(f"{row}: mean {np.mean(np.log(satellite.observed / satellite.modelled[row])):+.3f}")
+    for number, column in places[len(fields) :]:
+        panels[number, column].set_axis_off()
     figure.colorbar(mesh, ax=panels, extend="both", aspect=40, pad=0.02, label="mean ln(observed/modelled)")
     spreads = ", ".join(f"{row} {np.nanstd(values):.3f}" for row, (*_, values) in fields.items())
     return Drawing(

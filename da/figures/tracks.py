@@ -31,8 +31,10 @@ from da.figures.style import (
     minute,
     write_drawing,
 )
+from da.verification.details import tested_row
 from da.verification.evaluation import STORM_KP, Activity, Evaluation, Row, SatelliteEvaluation
 from da.verification.orbits import GAP, orbit_number
+from da.verification.run_folder import ANALYSIS_FILE
 from da.verification.sampling import open_fields
 from da.verification.tables import density_exponent
 
@@ -70,8 +72,10 @@ def write_figures(run: Path, evaluation: Evaluation, folder: Path) -> list[Path]
 
 
 def analysis_times(run: Path) -> TimeArray:
-    """Return the times of a run's analyses."""
-    with open_fields(run / "analysis.nc") as analysis:
+    """Return the times of a run's analyses; none where it assimilates nothing."""
+    if not (run / ANALYSIS_FILE).is_file():
+        return np.array([], dtype="datetime64[ns]")
+    with open_fields(run / ANALYSIS_FILE) as analysis:
         return analysis.time
 
 
@@ -219,7 +223,7 @@ def _draw_window(
     for times, dashes in zip(pole_transits(satellite.points.time, satellite.points.latitude), ("--", ":"), strict=True):
         for time in times[(times >= start) & (times < stop)]:
             top.axvline(day_number(time), color="0.6", ls=dashes, lw=0.6, zorder=1)
-    _draw_spread(bottom, satellite, Row.FORECAST, window)
+    _draw_spread(bottom, satellite, tested_row(satellite), window)
     _dress(top, "(a) empirical model")
     _dress(bottom, "(b) ensemble means")
     hide_dates(top)
@@ -232,7 +236,7 @@ def _draw_densities(axes: Axes, satellite: SatelliteEvaluation, rows: tuple[Row,
     exponent = density_exponent(satellite)
     scale = 10.0**-exponent
     axes.plot(*broken(time[chosen], scale * satellite.observed[chosen], GAP), color="black", lw=0.9, label="observed")
-    for row in rows:
+    for row in (one for one in rows if one in satellite.modelled):
         series = broken(time[chosen], scale * satellite.modelled[row][chosen], GAP)
         axes.plot(*series, color=COLOUR[row], ls=DASHES[row], label=str(row))
     shade_storms(axes, time[chosen], satellite.kp[chosen])
@@ -248,7 +252,7 @@ def _draw_spread(axes: Axes, satellite: SatelliteEvaluation, row: Row, window: W
     mean, spread = scale * satellite.modelled[row][chosen], scale * satellite.spread[row][chosen]
     if np.isfinite(spread).any():
         (at, low), (_, high) = (broken(time[chosen], mean + sign * spread, GAP) for sign in (-1.0, 1.0))
-        axes.fill_between(at, low, high, color=COLOUR[row], alpha=0.2, lw=0, label="forecast ± spread", zorder=1.5)
+        axes.fill_between(at, low, high, color=COLOUR[row], alpha=0.2, lw=0, label=f"{row} ± spread", zorder=1.5)
 
 
 def _draw_ratios(axes: Axes, satellite: SatelliteEvaluation) -> None:

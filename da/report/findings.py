@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from da.errors import ThermodaError
 from da.figures.analyses import AnalysisRecords, read_analyses
 from da.report.reported_run import ReportedRun
+from da.verification.bootstrap import Significance
 from da.verification.details import EvaluationDetails
 from da.verification.evaluation import Activity, Row
 
@@ -60,16 +61,25 @@ class Finding:
 def findings(run: ReportedRun) -> list[Finding]:
     """Return the warnings of a run; what its folder lacks is among them."""
     found = [Finding("missing", gap) for gap in run.gaps]
-    try:
-        records = read_analyses(run.folder)
-    except ThermodaError as error:
-        found.append(Finding("missing", f"the analyses cannot be judged: {error}"))
-    else:
-        found += [*spread_collapse(records), *overshoot(records)]
-    found += filter_counts(run)
+    if assimilates(run):
+        found += [*_of_analyses(run), *filter_counts(run)]
     if run.details is not None:
         found += [*inconsistent_innovations(run.details), *scores(run.details)]
     return found
+
+
+def assimilates(run: ReportedRun) -> bool:
+    """Return whether a run has analyses, as far as its configuration tells."""
+    experiment = run.provenance.get("configuration", {}).get("experiment", {})
+    return bool(experiment.get("assimilate", True))
+
+
+def _of_analyses(run: ReportedRun) -> list[Finding]:
+    try:
+        records = read_analyses(run.folder)
+    except ThermodaError as error:
+        return [Finding("missing", f"the analyses cannot be judged: {error}")]
+    return [*spread_collapse(records), *overshoot(records)]
 
 
 def _range(height: FloatArray, chosen: NDArray[np.bool_]) -> str:
@@ -193,29 +203,34 @@ def inconsistent_innovations(details: EvaluationDetails) -> list[Finding]:
 
 
 def scores(details: EvaluationDetails) -> list[Finding]:
-    """Return along which satellites the forecast is worse than calibrated MSIS, or too sure of itself."""
+    """Return along which satellites the forecast is worse than calibrated MSIS, or too sure of itself.
+
+    In a run that assimilates nothing, the open loop takes the place of the forecast.
+    """
     found = []
     for one in details.satellites:
         name, rows = one.satellite.satellite, one.satellite.statistics[Activity.ALL]
-        forecast, calibrated = (rows[row].pairs.value().rms_log_ratio for row in (Row.FORECAST, Row.CALIBRATED_MSIS))
-        if forecast > calibrated:
-            test = one.significance[Row.CALIBRATED_MSIS]
-            values = (test.p_bootstrap, test.p_diebold_mariano)
-            if not np.isfinite(values).all():
-                meaning = "too few orbits for a test"
-            elif max(values) < SIGNIFICANT:
-                meaning = f"significant: p {values[0]:.3f} and {values[1]:.3f}"
-            else:
-                meaning = f"not significant: p {values[0]:.3f} and {values[1]:.3f}"
+        tested, calibrated = (rows[row].pairs.value() for row in (one.tested, Row.CALIBRATED_MSIS))
+        if tested.rms_log_ratio > calibrated.rms_log_ratio:
+            more = 100.0 * (tested.rms_log_ratio / calibrated.rms_log_ratio - 1.0)
             text = (
-                f"Along {name} the forecast is worse than calibrated MSIS: RMS ln(observed/modelled) {forecast:.3f} "
-                f"against {calibrated:.3f}, {100.0 * (forecast / calibrated - 1.0):.0f} % more ({meaning})."
+                f"Along {name} the {one.tested} is worse than calibrated MSIS: RMS ln(observed/modelled) "
+                f"{tested.rms_log_ratio:.3f} against {calibrated.rms_log_ratio:.3f}, {more:.0f} % more "
+                f"({_meaning(one.significance[Row.CALIBRATED_MSIS])})."
             )
             found.append(Finding("no gain", text))
-        ratio = rows[Row.FORECAST].pairs.value().spread_to_error
-        if ratio < SPREAD_TO_ERROR:
+        if tested.spread_to_error < SPREAD_TO_ERROR:
             text = (
-                f"Along {name} the spread of the forecast is {ratio:.2f} of its error, less than {SPREAD_TO_ERROR:g}."
+                f"Along {name} the spread of the {one.tested} is {tested.spread_to_error:.2f} of its error, less than "
+                f"{SPREAD_TO_ERROR:g}."
             )
             found.append(Finding("too little spread", text))
     return found
+
+
+def _meaning(test: Significance) -> str:
+    values = (test.p_bootstrap, test.p_diebold_mariano)
+    if not np.isfinite(values).all():
+        return "too few orbits for a test"
+    kind = "significant" if max(values) < SIGNIFICANT else "not significant"
+    return f"{kind}: p {values[0]:.3f} and {values[1]:.3f}"

@@ -13,7 +13,7 @@ from da.errors import ThermodaError
 from da.report.configuration import ABSENT
 from da.report.reported_run import ReportedRun
 from da.verification.bootstrap import Interval
-from da.verification.details import compare_runs
+from da.verification.details import compare_runs, tested_row
 from da.verification.evaluation import Activity, Row
 
 _SHORT = {
@@ -24,7 +24,7 @@ _SHORT = {
     Row.FORECAST: "forecast",
     Row.ANALYSIS: "analysis",
 }
-COMPARED = (Row.FORECAST, Row.ANALYSIS)
+COMPARED = (Row.FORECAST, Row.ANALYSIS, Row.OPEN_LOOP)
 _FACTS = {
     "start": "first time",
     "stop": "last time",
@@ -68,7 +68,7 @@ def key_table(runs: Sequence[ReportedRun]) -> Table:
     table = Table(
         title="RMS of ln(observed/modelled) at all points",
         caption="0.10 is about 10 %. The last columns are the mean ln(observed/modelled) and the spread over the error "
-        "of the forecast.",
+        "of the forecast, or of the open loop of a run that assimilates nothing.",
         box=box.HORIZONTALS,
     )
     for header in ("run", "satellite"):
@@ -81,13 +81,13 @@ def key_table(runs: Sequence[ReportedRun]) -> Table:
             continue
         for one in run.details.evaluation.satellites:
             scores = {row: statistics.pairs.value() for row, statistics in one.statistics[Activity.ALL].items()}
-            forecast = scores[Row.FORECAST]
+            tested = scores[tested_row(one)]
             table.add_row(
                 escape(run.label),
                 escape(f"{one.satellite} ({one.role})"),
-                *(_number(scores[row].rms_log_ratio) for row in _SHORT),
-                _number(forecast.mean_log_ratio),
-                _number(forecast.spread_to_error, 2),
+                *(_number(scores[row].rms_log_ratio) if row in scores else "" for row in _SHORT),
+                _number(tested.mean_log_ratio),
+                _number(tested.spread_to_error, 2),
             )
     return table
 
@@ -116,10 +116,11 @@ def _comparisons(first: ReportedRun, other: ReportedRun) -> list[list[str]]:
     if first.details is None or other.details is None:
         return [["not evaluated", *[""] * 7]]
     mine, theirs = first.details.evaluation, other.details.evaluation
-    common = [one.satellite for one in mine.satellites if one.satellite in {it.satellite for it in theirs.satellites}]
+    rows = {one.satellite: set(one.modelled) for one in theirs.satellites}
     found = []
-    for satellite in common:
-        for row in COMPARED:
+    for one in mine.satellites:
+        satellite = one.satellite
+        for row in (row for row in COMPARED if row in set(one.modelled) & rows.get(satellite, set())):
             try:
                 result = compare_runs(mine, theirs, satellite, row)
             except ThermodaError as error:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from da.classic_netcdf import check_complete_content
 from da.errors import ThermodaError
+from da.hdf5_heaps import check_heaps_of_content
 from da.tracks.content import Content
 from da.tracks.gps_time import GPS_EPOCH, TimeScale, gps_to_utc
 from da.tracks.records import RawRecords, clean_track
@@ -82,6 +83,7 @@ def read_tnd_igg(content: Content, satellite: str, time_scale: TimeScale = "GPS"
         If the file is malformed, lacks a variable or has another unit, or has no valid record.
     """
     check_complete_content(content.data, content.name)
+    check_heaps_of_content(content.data, content.name)
     try:
         with netCDF4.Dataset("inmemory.nc", memory=content.data) as dataset:
             variables = {role: _variable(dataset, role, content.name) for role in VARIABLE_NAMES}

@@ -25,6 +25,9 @@ that time, a quarter of a minute of flight; beyond it, and in storms, drag makes
 
 _DAY_NS = 86_400_000_000_000
 _JULIAN_DATE_OF_1970 = 2440587.5
+_LAST_DAY = 32_000
+"""Days from 1970 to beyond 2056, the last year that two digits tell."""
+
 _LINE_LENGTH = 69
 
 
@@ -80,6 +83,8 @@ class TwoLineOrbit:
     def epoch(self) -> np.datetime64:
         """Epoch of the elements, UTC."""
         days = (self._record.jdsatepoch - _JULIAN_DATE_OF_1970) + self._record.jdsatepochF
+        if not abs(days) <= _LAST_DAY:
+            raise ThermodaError(f"{self.where}: the epoch '{self.first[18:32]}' is no year and day of the year")
         return np.datetime64("1970-01-01", "ns") + np.timedelta64(round(days * 86400.0e6) * 1000, "ns")
 
     def positions(self, time: ArrayLike) -> GeodeticPosition:
@@ -115,6 +120,9 @@ class TwoLineOrbit:
         error, position, _ = self._record.sgp4_array(_JULIAN_DATE_OF_1970 + days, rest / _DAY_NS)
         if bad := np.flatnonzero(error).tolist():
             raise ThermodaError(f"{self.where}: {SGP4_ERRORS[int(error[bad[0]])]}, at {time[bad[0]]}")
+        # Signs, blanks and letters inside a number make it NaN, without an error of the propagator.
+        if not np.isfinite(position).all():
+            raise ThermodaError(f"{self.where}: the elements give no position; a number among them is malformed")
         return np.asarray(position, dtype=np.float64)
 
     def _refuse_far(self, time: TimeArray) -> None:

@@ -22,7 +22,7 @@ from rich.table import Table
 from da.errors import ThermodaError
 from da.storage import CONVENTIONS
 from da.verification.chunks import Scheduler, map_reduce, slices
-from da.verification.run_folder import FIELD_FILES, open_run
+from da.verification.run_folder import open_run
 from da.verification.sampling import FieldFile, Points, open_fields
 
 FloatArray = NDArray[np.float64]
@@ -246,7 +246,7 @@ def run_density_statistics(run: Path, grid: DensityGrid, scheduler: Scheduler | 
         If the run is not complete or a file cannot be used.
     """
     folder = open_run(run)
-    found = {Path(name).stem: file_statistics(folder.path / name, grid, scheduler) for name in FIELD_FILES}
+    found = {Path(name).stem: file_statistics(folder.path / name, grid, scheduler) for name in folder.files}
     horizontal = "local_time" if grid.local_time else "lon"
     dims = ("source", "altitude", "lat", horizontal)
     per_source = [_variables(one) for one in found.values()]

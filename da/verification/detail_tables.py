@@ -8,8 +8,9 @@ from rich import box
 from rich.table import Table
 
 from da.verification.bootstrap import Interval
-from da.verification.details import BASELINES, EvaluationDetails, SatelliteDetails
+from da.verification.details import EvaluationDetails, SatelliteDetails
 from da.verification.evaluation import Activity, Row
+from da.verification.lead_time import LEAD_TIME_ROWS, LeadTimeStatistics
 from da.verification.observation_space import InnovationStatistics, InnovationValue
 from da.verification.storm import PHASES
 from da.verification.tables import score_columns
@@ -29,6 +30,7 @@ def detail_tables(details: EvaluationDetails) -> list[Table]:
     tables = []
     for one in details.satellites:
         tables += [_further(one), _uncertainty(one), _groups(one)]
+    tables += [_lead_times(one) for one in details.free_forecasts]
     if details.innovations is not None and details.innovations.value():
         tables.append(_innovations(details.innovations))
     return tables
@@ -97,17 +99,17 @@ def _further(details: SatelliteDetails) -> Table:
 
 
 def _uncertainty(details: SatelliteDetails) -> Table:
-    orbits = details.significance[Row.MSIS].orbits
+    orbits, tested = details.significance[Row.MSIS].orbits, details.tested
     table = _table(
-        f"{details.satellite.satellite}: 95 % intervals, and is the forecast better?",
-        f"block bootstrap over {orbits} orbits (blank: fewer than 6); skill of forecast = 1 - MSE(forecast)/MSE(row)\n"
+        f"{details.satellite.satellite}: 95 % intervals, and is the {tested} better?",
+        f"block bootstrap over {orbits} orbits (blank: fewer than 6); skill = 1 - MSE({tested})/MSE(row)\n"
         "of ln(o/m); p: of no difference, by paired block bootstrap and by Diebold-Mariano over orbits",
     )
-    for header in ("mean ln(o/m)", "RMS ln(o/m)", "skill of forecast", "p boot.", "p D.-M."):
+    for header in ("mean ln(o/m)", "RMS ln(o/m)", f"skill of {tested}", "p boot.", "p D.-M."):
         table.add_column(header, justify="right", no_wrap=True)
     for row, intervals in details.intervals.items():
         cells = [_interval(intervals["mean_log_ratio"]), _interval(intervals["rms_log_ratio"])]
-        if row in BASELINES:
+        if row in details.significance:
             test = details.significance[row]
             cells += [_interval(test.skill, 2), _probability(test.p_bootstrap), _probability(test.p_diebold_mariano)]
         table.add_row(f" {row}", *cells)
@@ -131,6 +133,23 @@ def _groups(details: SatelliteDetails) -> Table:
             scores = [rows[row].pairs.value() for row in satellite.modelled]
             cells = [f"{one.mean_log_ratio:+.2f} / {one.rms_log_ratio:.2f}" for one in scores]
             table.add_row(f" {label}", str(scores[0].n), *cells)
+    return table
+
+
+def _lead_times(statistics: LeadTimeStatistics) -> Table:
+    table = _table(
+        f"{statistics.satellite}: {statistics.forecasts} free forecasts, mean / RMS of ln(o/m) by lead time",
+        "free forecasts know the indices and the solar wind of their own time, as the open loop does\n"
+        "persisted: scale factor of the start; calibrated: a hindsight, with the factor of the time of the point",
+    )
+    table.add_column("n", justify="right", no_wrap=True)
+    for row in LEAD_TIME_ROWS:
+        name = "free forecast" if row is Row.FORECAST else _SHORT[row]
+        table.add_column(name, justify="right", no_wrap=True)
+    for label, rows in statistics.classes.items():
+        scores = [rows[row].pairs.value() for row in LEAD_TIME_ROWS]
+        cells = [f"{one.mean_log_ratio:+.2f} / {one.rms_log_ratio:.2f}" if one.n else "" for one in scores]
+        table.add_row(f" {label}", str(scores[0].n), *cells)
     return table
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from da.errors import ThermodaError
 from da.verification.bootstrap import Interval, Significance, compare_models, confidence_intervals, error_sums
 from da.verification.evaluation import Evaluation, Row, RowStatistics, SatelliteEvaluation
+from da.verification.lead_time import LeadTimeStatistics, lead_time_statistics
 from da.verification.observation_space import InnovationStatistics, read_innovation_statistics
 from da.verification.orbits import OrbitMeans, OrbitSums, orbits_of
 from da.verification.probabilistic import SpreadSkill
@@ -49,7 +50,7 @@ class SatelliteDetails:
     intervals : mapping of Row to mapping of statistic to Interval
         95 % block-bootstrap intervals over orbits.
     significance : mapping of Row to Significance
-        Of the forecast against each of :data:`BASELINES`.
+        Of the row :attr:`tested` against each other one of :data:`BASELINES`.
     spread_skill : mapping of Row to SpreadSkill
         Errors of ln density in classes of its spread, of the rows with an ensemble.
     """
@@ -63,6 +64,16 @@ class SatelliteDetails:
     significance: Mapping[Row, Significance]
     spread_skill: Mapping[Row, SpreadSkill]
 
+    @property
+    def tested(self) -> Row:
+        """What is tested against the others: the forecast, or the open loop of a run without assimilation."""
+        return tested_row(self.satellite)
+
+
+def tested_row(satellite: SatelliteEvaluation) -> Row:
+    """Return the row that is tested against the others."""
+    return Row.FORECAST if Row.FORECAST in satellite.modelled else Row.OPEN_LOOP
+
 
 @dataclass(frozen=True)
 class EvaluationDetails:
@@ -75,11 +86,14 @@ class EvaluationDetails:
         In the order of the evaluation.
     innovations : InnovationStatistics or None
         None where the run has no ``observations.nc``.
+    free_forecasts : tuple of LeadTimeStatistics
+        One per satellite; none where the run has no free forecasts.
     """
 
     evaluation: Evaluation
     satellites: tuple[SatelliteDetails, ...]
     innovations: InnovationStatistics | None
+    free_forecasts: tuple[LeadTimeStatistics, ...] = ()
 
 
 def details(evaluation: Evaluation, run: Path) -> EvaluationDetails:
@@ -89,11 +103,16 @@ def details(evaluation: Evaluation, run: Path) -> EvaluationDetails:
     ----------
     evaluation : Evaluation
     run : Path
-        Its folder, for ``observations.nc``.
+        Its folder, for ``observations.nc`` and free forecasts.
     """
     path = run / "observations.nc"
     innovations = read_innovation_statistics(path) if path.is_file() else None
-    return EvaluationDetails(evaluation, tuple(satellite_details(one) for one in evaluation.satellites), innovations)
+    return EvaluationDetails(
+        evaluation,
+        tuple(satellite_details(one) for one in evaluation.satellites),
+        innovations,
+        lead_time_statistics(evaluation, run),
+    )
 
 
 def satellite_details(satellite: SatelliteEvaluation) -> SatelliteDetails:
@@ -106,10 +125,11 @@ def satellite_details(satellite: SatelliteEvaluation) -> SatelliteDetails:
         row: confidence_intervals(error_sums(orbit, observed, modelled[row]), np.random.default_rng(BOOTSTRAP_SEED))
         for row in modelled
     }
-    forecast = modelled[Row.FORECAST]
+    tested = tested_row(satellite)
     significance = {
-        row: compare_models(orbit, observed, forecast, modelled[row], np.random.default_rng(BOOTSTRAP_SEED))
+        row: compare_models(orbit, observed, modelled[tested], modelled[row], np.random.default_rng(BOOTSTRAP_SEED))
         for row in BASELINES
+        if row is not tested
     }
     return SatelliteDetails(
         satellite,

@@ -23,7 +23,15 @@ from da.errors import ThermodaError
 from da.verification.baselines import persisted_scale_factor
 from da.verification.chunks import Scheduler, map_reduce
 from da.verification.probabilistic import LogNormalScores
-from da.verification.run_folder import FIELD_FILES, RunFolder, StoredTrack, open_run, read_track
+from da.verification.run_folder import (
+    ANALYSIS_FILE,
+    FORECAST_FILE,
+    OPEN_LOOP_FILE,
+    RunFolder,
+    StoredTrack,
+    open_run,
+    read_track,
+)
 from da.verification.sampling import (
     Points,
     Samples,
@@ -194,9 +202,9 @@ class _SampledRows:
     rows: Mapping[Row, Samples]
 
     @classmethod
-    def zero(cls) -> _SampledRows:
-        """Return the samples of no points."""
-        return cls({row: Samples(np.zeros(0), np.zeros(0)) for row in (Row.OPEN_LOOP, Row.FORECAST, Row.ANALYSIS)})
+    def zero(cls, files: Sequence[str]) -> _SampledRows:
+        """Return the samples of no points, for a run that has these files."""
+        return cls({row: Samples(np.zeros(0), np.zeros(0)) for row, name in _FILES.items() if name in files})
 
     def __add__(self, other: _SampledRows) -> _SampledRows:
         """Return the samples of both."""
@@ -228,8 +236,8 @@ def evaluate(run: Path, scheduler: Scheduler | None = None, *, without_missing_t
     points = _joined([track.points.take(index) for track, index in zip(tracks, usable, strict=True)])
     chunks, back = in_parts_of_time(points, SAMPLED_TOGETHER)
     # Workers may have another working directory.
-    statistic = partial(_sample_rows, folder.path.resolve())
-    sampled = map_reduce(statistic, chunks, _SampledRows.zero(), scheduler=scheduler).rows
+    statistic = partial(_sample_rows, folder.path.resolve(), folder.files)
+    sampled = map_reduce(statistic, chunks, _SampledRows.zero(folder.files), scheduler=scheduler).rows
     parts = np.split(back, np.cumsum([index.size for index in usable])[:-1])
     satellites = tuple(
         _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()}, analyses)
@@ -261,28 +269,44 @@ def _joined(parts: Sequence[Points]) -> Points:
 
 
 def _analyses_and_notes(folder: RunFolder) -> tuple[TimeArray, tuple[str, ...]]:
-    """Return the times of the analyses, and notes for the reader."""
+    """Return the times of the analyses, and notes for the reader.
+
+    Without assimilation they are the times at which the experiment would have its analyses, so that the persisted scale
+    factor is that of the runs that have them.
+    """
     with ExitStack() as stack:
-        files = [stack.enter_context(open_fields(folder.path / name)) for name in FIELD_FILES]
-        notes = tuple(
+        files = {name: stack.enter_context(open_fields(folder.path / name)) for name in folder.files}
+        notes = [
             f"spread/error is blank: {file.path.name} gives no spread at fixed height ({file.spread_missing})"
-            for file in files
+            for file in files.values()
             if file.spread_missing
-        )
-        return files[FIELD_FILES.index("analysis.nc")].time, notes
+        ]
+        if folder.open_loop_from:
+            notes.append(f"the row {Row.OPEN_LOOP} is that of run {folder.open_loop_from}")
+        if folder.assimilates:
+            return files[ANALYSIS_FILE].time, tuple(notes)
+        first, last = (files[OPEN_LOOP_FILE].time[number] for number in (0, -1))
+        interval = folder.analysis_interval or last - first
+        notes.append(f"nothing is assimilated; the scale factor is held for {interval / np.timedelta64(1, 'h'):g} h")
+        return np.arange(first, last + np.timedelta64(1, "ns"), interval), tuple(notes)
 
 
-def _sample_rows(run: Path, points: Points) -> _SampledRows:
+_FILES = {Row.OPEN_LOOP: OPEN_LOOP_FILE, Row.FORECAST: FORECAST_FILE, Row.ANALYSIS: ANALYSIS_FILE}
+"""In which file the records of a row are."""
+
+
+def _sample_rows(run: Path, names: Sequence[str], points: Points) -> _SampledRows:
     """Return the samples of the rows at some points."""
     with ExitStack() as stack:
-        open_loop, forecast, analysis = (stack.enter_context(open_fields(run / name)) for name in FIELD_FILES)
-        return _SampledRows(
-            {
-                Row.OPEN_LOOP: sample(linear_trajectory(open_loop), points),
-                Row.FORECAST: sample(forecast_trajectories(forecast, analysis), points),
-                Row.ANALYSIS: sample(linear_trajectory(analysis), points),
-            }
-        )
+        files = {name: stack.enter_context(open_fields(run / name)) for name in names}
+        trajectories = {
+            row: forecast_trajectories(files[name], files[ANALYSIS_FILE])
+            if row is Row.FORECAST
+            else linear_trajectory(files[name])
+            for row, name in _FILES.items()
+            if name in files
+        }
+        return _SampledRows({row: sample(trajectory, points) for row, trajectory in trajectories.items()})
 
 
 def _compare(

@@ -1,7 +1,8 @@
 """An evaluation with all its details as one CF netCDF file, so that hundreds of runs can be compared with xarray.
 
 Dimensions: ``satellite``, ``row`` (what is compared), ``group`` ("all", "quiet", "storm", then "Kp: 0 to 2" and so on),
-``orbit`` (padded with missing values), ``bound`` (lower, upper), ``pit_bin``, ``spread_class``, ``layer`` of altitude.
+``orbit`` (padded with missing values), ``bound`` (lower, upper), ``pit_bin``, ``spread_class``, ``layer`` of altitude,
+and ``lead_time`` where there are free forecasts.
 Scores that are not defined are missing values.
 """
 
@@ -16,9 +17,10 @@ import numpy as np
 import xarray as xr
 
 from da.storage import CONVENTIONS, TIME_UNITS
-from da.verification.details import BASELINES, SPREAD_EDGES, EvaluationDetails, SatelliteDetails
+from da.verification.details import SPREAD_EDGES, EvaluationDetails, SatelliteDetails
 from da.verification.evaluation import Activity, Row, RowStatistics
 from da.verification.keyed_sums import FloatArray
+from da.verification.lead_time import LeadTimeStatistics
 from da.verification.observation_space import InnovationStatistics
 from da.verification.probabilistic import PIT_BINS
 from da.verification.storm import PHASES
@@ -78,6 +80,7 @@ def evaluation_dataset(details: EvaluationDetails) -> xr.Dataset:
         **_peaks(satellites),
         **_spread_skill(satellites),
         **(_innovations(details.innovations) if details.innovations is not None else {}),
+        **_lead_times(details.free_forecasts),
     }
     coordinates: dict[str, Any] = {
         "satellite_name": ("satellite", [one.satellite.satellite for one in satellites], {"long_name": "satellite"}),
@@ -85,6 +88,9 @@ def evaluation_dataset(details: EvaluationDetails) -> xr.Dataset:
         "row_name": ("row", [str(row) for row in _ROWS], {"long_name": "what is compared with the observations"}),
         "group_name": ("group", list(groups), {"long_name": "which points are compared"}),
     }
+    if details.free_forecasts:
+        labels = list(details.free_forecasts[0].classes)
+        coordinates["lead_time_name"] = ("lead_time", labels, {"long_name": "lead time of the free forecasts"})
     attributes = {
         "Conventions": CONVENTIONS,
         "title": f"evaluation of run {evaluation.name}",
@@ -152,16 +158,17 @@ def _intervals(satellites: tuple[SatelliteDetails, ...]) -> dict[str, Variable]:
         for row, intervals in one.intervals.items():
             for name in _INTERVALS:
                 bounds[name][i, _ROWS.index(row)] = intervals[name].lower, intervals[name].upper
-        for row in BASELINES:
-            test, j = one.significance[row], _ROWS.index(row)
+        for row, test in one.significance.items():
+            j = _ROWS.index(row)
             bounds["skill"][i, j] = test.skill.lower, test.skill.upper
             tests["skill"][i, j] = test.skill.value
             tests["p_bootstrap"][i, j], tests["p_diebold_mariano"][i, j] = test.p_bootstrap, test.p_diebold_mariano
     along = ("satellite", "row")
+    tested = satellites[0].tested
     names = {
-        "skill": "1 - mean squared ln ratio of the forecast over that of the row",
-        "p_bootstrap": "two-sided p-value of no difference to the forecast, paired block bootstrap over orbits",
-        "p_diebold_mariano": "two-sided p-value of no difference to the forecast, Diebold-Mariano over orbits",
+        "skill": f"1 - mean squared ln ratio of the {tested} over that of the row",
+        "p_bootstrap": f"two-sided p-value of no difference to the {tested}, paired block bootstrap over orbits",
+        "p_diebold_mariano": f"two-sided p-value of no difference to the {tested}, Diebold-Mariano over orbits",
     }
     found: dict[str, Variable] = {
         name: (along, tests[name], {"units": "1", "long_name": long_name}) for name, long_name in names.items()
@@ -239,6 +246,27 @@ def _spread_skill(satellites: tuple[SatelliteDetails, ...]) -> dict[str, Variabl
         "spread_class_number": (along, number, {"units": "1", "long_name": "number of points in the class of spread"}),
         "spread_class_spread": (along, spread, {"units": "1", "long_name": "root mean square spread of ln density"}),
         "spread_class_error": (along, error, {"units": "1", "long_name": "root mean square error of ln density"}),
+    }
+
+
+def _lead_times(satellites: tuple[LeadTimeStatistics, ...]) -> dict[str, Variable]:
+    """Return the scores of the free forecasts; the row "forecast" is theirs, and there is no analysis among them."""
+    if not satellites:
+        return {}
+    edges, along = satellites[0].edges_h, ("satellite", "lead_time", "row")
+    values = {column: np.full((len(satellites), edges.size - 1, len(_ROWS)), np.nan) for column in COLUMNS}
+    for i, one in enumerate(satellites):
+        for k, rows in enumerate(one.classes.values()):
+            for row, statistics in rows.items():
+                for column, value in statistics_columns(statistics).items():
+                    values[column][i, k, _ROWS.index(row)] = value
+    number = np.nan_to_num(values.pop("n")).astype(np.int32)
+    bounds = np.stack([edges[:-1], edges[1:]], axis=1)
+    long_name = "lead times of the class, from the analysis at which the free forecasts start"
+    return {
+        "lead_time_bounds": (("lead_time", "bound"), bounds, {"units": "h", "long_name": long_name}),
+        "free_forecast_number": (along, number, {"units": "1", "long_name": "number of points, all free forecasts"}),
+        **{f"free_forecast_{name}": (along, array, _attributes(name)) for name, array in values.items()},
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from da.verification.sampling import Points
 
 FloatArray = NDArray[np.float64]
 
-FIELD_FILES = ("open_loop.nc", "forecast.nc", "analysis.nc")
-ROLES = ("assimilated", "independent")
+OPEN_LOOP_FILE, FORECAST_FILE, ANALYSIS_FILE = "open_loop.nc", "forecast.nc", "analysis.nc"
+FIELD_FILES = (OPEN_LOOP_FILE, FORECAST_FILE, ANALYSIS_FILE)
+FREE_FORECASTS = "free_forecast_*.nc"
+ROLES = ("assimilated", "calibrating", "independent")
+"""What a satellite is to a run; "calibrating": its densities calibrate NRLMSIS in a run that assimilates nothing."""
 
 _TRACK_VARIABLES = (
     "latitude",
@@ -42,6 +46,14 @@ class RunFolder:
         Of the experiment; UTC as written in the provenance.
     tracks : tuple of Path
         ``track_*.nc``, sorted by name.
+    files : tuple of str
+        Those of :data:`FIELD_FILES` that the run has: the open loop alone where it assimilates nothing.
+    free_forecasts : tuple of Path
+        In order of their start.
+    analysis_interval : timedelta64[ns]
+        0 where the folder does not tell.
+    open_loop_from : str
+        Name of the run whose open loop is shown; empty where it is the run's own.
     """
 
     path: Path
@@ -49,6 +61,15 @@ class RunFolder:
     start: str
     stop: str
     tracks: tuple[Path, ...]
+    files: tuple[str, ...] = FIELD_FILES
+    free_forecasts: tuple[Path, ...] = ()
+    analysis_interval: np.timedelta64 = field(default_factory=lambda: np.timedelta64(0, "ns"))
+    open_loop_from: str = ""
+
+    @property
+    def assimilates(self) -> bool:
+        """Whether the run has analyses."""
+        return ANALYSIS_FILE in self.files
 
 
 def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
@@ -72,7 +93,10 @@ def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
         raise ThermodaError(f'{path}: the run is not complete (see "complete" in provenance.json); finish it first')
     if missing := [key for key in ("name", "start", "stop") if key not in provenance]:
         raise ThermodaError(f"{path / 'provenance.json'}: no {', '.join(missing)}; repeat the run")
-    if missing := [name for name in FIELD_FILES if not (path / name).is_file()]:
+    configuration = _section(provenance, "configuration")
+    assimilates = _section(configuration, "experiment").get("assimilate", True)
+    files = FIELD_FILES if assimilates else (OPEN_LOOP_FILE,)
+    if missing := [name for name in files if not (path / name).is_file()]:
         raise ThermodaError(f"{path}: {', '.join(missing)} missing; copy the whole run folder or repeat the run")
     tracks = tuple(sorted(path.glob("track_*.nc")))
     if not tracks:
@@ -83,7 +107,16 @@ def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
     if missing and not without_missing_tracks:
         raise ThermodaError(f"{path}: {', '.join(missing)} missing; copy the whole run folder or repeat the run")
     name, start, stop = (str(provenance[key]) for key in ("name", "start", "stop"))
-    return RunFolder(path, name, start, stop, tracks)
+    interval_h = _section(configuration, "analysis").get("interval_h", 0.0)
+    interval = np.timedelta64(round(3.6e12 * interval_h) if isinstance(interval_h, (int, float)) else 0, "ns")
+    source = str(_section(provenance, "open_loop_from").get("run", ""))
+    return RunFolder(path, name, start, stop, tracks, files, tuple(sorted(path.glob(FREE_FORECASTS))), interval, source)
+
+
+def _section(content: Mapping[str, object], key: str) -> Mapping[str, object]:
+    """Return a section of a provenance, empty where an older run has none."""
+    found = content.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _read_provenance(path: Path) -> dict[str, object]:
@@ -108,7 +141,7 @@ class StoredTrack:
         Stem of the file name, for the names of figures.
     satellite : str
         Name of the satellite.
-    role : {"assimilated", "independent"}
+    role : {"assimilated", "calibrating", "independent"}
         Whether its densities went into the run.
     points : Points
         Places and times, strictly increasing in time.

@@ -39,7 +39,7 @@ from model_adapters.column_physics import fitted
 from model_adapters.column_physics.advection import advection_per_wind
 from model_adapters.column_physics.anomalies import FRACTIONS, anomalies_of, fields_of
 from model_adapters.column_physics.forcing import Forcing
-from model_adapters.column_physics.geomagnetic import subsolar_point
+from model_adapters.column_physics.geomagnetic import LARGEST_DECLINATION_DEG, subsolar_point
 from model_adapters.column_physics.horizontal import HorizontalOperator, meridional_wind
 from model_adapters.column_physics.reference import QuietReference, ReferenceState
 from model_adapters.column_physics.step_operators import OperatorsByDay, StepOperators
@@ -56,8 +56,9 @@ MEMBERS_AT_ONCE = 16
 """Whole cache lines of a row of the ensemble, and temporaries that are small beside it."""
 
 
-LARGEST_DECLINATION_DEG = 23.44
-
+LARGEST_COOLING_RATIO = 2.0
+"""Anomalies of ln(w/w_N2) beyond this cool as much as this: cooling that is linear in them has no bounds otherwise, and
+an analysis that leaves hardly any O would heat by hundreds of kelvins in hours."""
 
 FLAT_TEMPERATURE_K = 181.0
 FLAT_HEIGHT_M = 96.37e3
@@ -265,7 +266,8 @@ class ColumnPhysics:
             tau, ratio = anomalies_of(then, before)
             warmed = _on_levels(step.temperature, tau * damping[:, None, None, part])
             warmed += uniform.temperature[:, None, None, part]
-            warmed -= _on_levels(step.cooling_by_composition, ratio)
+            bounded = np.clip(ratio, -LARGEST_COOLING_RATIO, LARGEST_COOLING_RATIO)
+            warmed -= _on_levels(step.cooling_by_composition, bounded)
             if flat is not None:
                 warmed += flat
             warmed = _spread(horizontal, warmed, duration_s)

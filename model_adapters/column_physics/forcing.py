@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
 
 NITRIC_OXIDE_HISTORY = np.timedelta64(72, "h")
-"""How far back NO remembers: six times its lag."""
+"""How far back NO remembers: three times its lag. What came before weighs 5 %, and counts as the first hour of it."""
 
 EUV_REFERENCE_F107_SFU = 100.0
 """About which heating per F10.7 is taken; it is linear but for a floor of the fluxes."""

@@ -28,6 +28,9 @@ J2000 = np.datetime64("2000-01-01T12:00", "ns")
 
 DEGREES_PER_HOUR = 15.0
 
+LARGEST_DECLINATION_DEG = 23.44
+"""Of the sun, at solstice."""
+
 
 @dataclass(frozen=True)
 class SubsolarPoint:

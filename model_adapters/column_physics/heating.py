@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import roots_genlaguerre
 
 from da.constants import AVOGADRO, EARTH_RADIUS
+from model_adapters.column_physics.geomagnetic import LARGEST_DECLINATION_DEG
 from model_adapters.column_physics.thermal import ReferenceColumn
 
 FloatArray = NDArray[np.float64]
@@ -31,6 +32,11 @@ OVAL_OFFSET_DEG = 1.0
 JOULE_HALF_WIDTH_DEG = 5.0
 """Where the Gaussian of Joule heating has fallen to 1/e: convection reaches further than precipitation (Foster et al.
 1983, Journal of Geophysical Research 88, 4885: between 60 and 80 degrees of invariant latitude). A choice."""
+
+SUMMER_JOULE_SHARE = 0.6
+"""Share of the globe's Joule heating in the summer hemisphere at solstice, whose ionosphere sunlight makes conduct: 1.5
+times that of the winter hemisphere. Conductances of a sunlit and a dark polar cap by themselves differ by far more
+(Moen & Brekke 1993, doi:10.1029/92GL02109). A choice."""
 
 BACKGROUND_CONDUCTANCE = 3.0
 """Pedersen conductance without particles [S]: between a sunlit and a dark polar cap. A choice."""
@@ -186,6 +192,7 @@ def joule_map(
     *,
     half_width_deg: float = JOULE_HALF_WIDTH_DEG,
     offset_deg: float = OVAL_OFFSET_DEG,
+    northern_share: float = 0.5,
 ) -> FloatArray:
     """Return the share of the globe's Joule heating per area [m-2]: a ring of the oval's radius, the same all around.
 
@@ -198,11 +205,12 @@ def joule_map(
         Distance from the circle at which heating has fallen to 1/e.
     offset_deg : float
         Distance of the circle's centre from the magnetic pole, towards midnight.
+    northern_share : float
+        Share of the power in the northern magnetic hemisphere, see `northern_joule_share`.
 
     Returns
     -------
     array (latitudes, longitudes, members)
-        Half of the power lies in each magnetic hemisphere.
 
     Raises
     ------
@@ -211,7 +219,21 @@ def joule_map(
     """
     distance, _ = _about_centre(magnetic_latitude, magnetic_local_time_h, offset_deg)
     ring = np.exp(-(((distance[..., None] - oval.radius_deg) / half_width_deg) ** 2))
-    return _shared(ring, magnetic_latitude, area)
+    return _shared(ring, magnetic_latitude, area, northern_share)
+
+
+def northern_joule_share(solar_latitude_deg: float, summer_share: float = SUMMER_JOULE_SHARE) -> float:
+    """Return the share of the globe's Joule heating in the northern hemisphere, one half at equinox.
+
+    Parameters
+    ----------
+    solar_latitude_deg : float
+        Declination of the sun [degrees].
+    summer_share : float
+        Share of the summer hemisphere at solstice.
+    """
+    season = np.sin(np.radians(solar_latitude_deg)) / np.sin(np.radians(LARGEST_DECLINATION_DEG))
+    return float(0.5 + (summer_share - 0.5) * season)
 
 
 def particle_map(
@@ -225,7 +247,7 @@ def particle_map(
 ) -> FloatArray:
     """Return the share of the globe's particle heating per area [m-2]: stronger and wider at midnight than at noon.
 
-    Parameters and results as of `joule_map`; ``resolution_deg`` is added in quadrature to the half-widths, so that
+    Parameters and results as of `joule_map`, half of the power in each hemisphere; ``resolution_deg`` is added in quadrature to the half-widths, so that
     an oval narrower than the grid's cells does not fall between them.
     """
     distance, midnight = _about_centre(magnetic_latitude, magnetic_local_time_h, offset_deg)
@@ -344,14 +366,16 @@ def _about_centre(latitude: FloatArray, local_time_h: FloatArray, offset_deg: fl
     return np.degrees(np.arctan2(sine, along)), direction
 
 
-def _shared(strength: FloatArray, magnetic_latitude: FloatArray, area: FloatArray) -> FloatArray:
-    """Scale strengths (latitudes, longitudes, members) so that half of their integral lies in each hemisphere."""
-    shared = np.zeros_like(strength)
-    for inside in (magnetic_latitude >= 0.0, magnetic_latitude < 0.0):
+def _shared(
+    strength: FloatArray, magnetic_latitude: FloatArray, area: FloatArray, northern_share: float = 0.5
+) -> FloatArray:
+    """Scale strengths (latitudes, longitudes, members) so that their integral is one, with a share in the north."""
+    shared, north = np.zeros_like(strength), magnetic_latitude >= 0.0
+    for inside, share in ((north, northern_share), (~north, 1.0 - northern_share)):
         total = np.sum(np.where(inside[..., None], strength * area[..., None], 0.0), axis=(0, 1))
         if not np.all(total > 0.0):
             raise ValueError("a magnetic hemisphere has no cell near the auroral oval")
-        shared += np.where(inside[..., None], 0.5 * strength / total, 0.0)
+        shared += np.where(inside[..., None], share * strength / total, 0.0)
     return shared
 
 

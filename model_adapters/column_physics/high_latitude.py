@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from da.drivers import Drivers
 from da.model import StateGrid
-from model_adapters.column_physics.geomagnetic import DipoleAxis, dipole_axis
-from model_adapters.column_physics.heating import auroral_oval, cell_areas, joule_map, particle_map
+from model_adapters.column_physics.geomagnetic import DipoleAxis, dipole_axis, subsolar_point
+from model_adapters.column_physics.heating import (
+    auroral_oval,
+    cell_areas,
+    joule_map,
+    northern_joule_share,
+    particle_map,
+)
 from model_adapters.column_physics.waves import ComplexArray, WaveAdjustment
 
 FloatArray = NDArray[np.float64]
@@ -114,7 +120,8 @@ class HighLatitudeHeating:
         oval = auroral_oval(drivers.hemispheric_power_gw(at), drivers.cross_tail_potential_kv(at))
         latitude, local_time = self._magnetic(time)
         cell_deg = 180.0 / self._grid.latitude.size
-        joule = joule_map(oval, latitude, local_time, self._area)
+        share = northern_joule_share(subsolar_point(time).latitude)
+        joule = joule_map(oval, latitude, local_time, self._area, northern_share=share)
         particles = particle_map(oval, latitude, local_time, self._area, resolution_deg=cell_deg)
         return self._waves.spectrum(np.stack([joule[..., 0], particles[..., 0]]))
 

@@ -9,6 +9,7 @@ becomes one by its perturbed inputs: ``python -m da spinup``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from numpy.typing import NDArray
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.errors import MemberForecastError, ThermodaError
 from da.model import ForecastModel, MemberInputs, StateLayout
+from da.restart_file import file_checksum
 from model_adapters.tiegcm.bottom_heights import BottomHeights
 from model_adapters.tiegcm.heights import state_height
 from model_adapters.tiegcm.history import HistoryHeader, read_header
 from model_adapters.tiegcm.inputs import parts_of_period, perturbable_inputs, reason_against
 from model_adapters.tiegcm.launcher_settings import check_launcher
+from model_adapters.tiegcm.lower_boundary import given_files
 from model_adapters.tiegcm.member_folders import MemberFolder, MemberFolders, copied, shared
 from model_adapters.tiegcm.member_runs import MemberRuns, MemberStart
 from model_adapters.tiegcm.model_time import Version
@@ -57,7 +60,8 @@ class Tiegcm:
     Raises
     ------
     ThermodaError
-        If the start-up history, the executable or the launcher is not there or does not fit.
+        If the start-up history, the executable, the launcher or a file of the lower boundary is not there or does not
+        fit.
     """
 
     reference_pressure = TIEGCM_REFERENCE_PRESSURE
@@ -79,9 +83,11 @@ class Tiegcm:
         self._held: list[np.datetime64] = []
         # A history says with which step it was made: after a shorter one, that would be the step from then on.
         self._step_s = settings.namelist.step_s or self._start_up.step_s
+        boundary = settings.namelist.lower_boundary.with_data_folder(settings.launcher.data_folder)
+        self._boundary_files = given_files(boundary)
         self._runs = MemberRuns(
             settings.launcher,
-            settings.namelist.model_copy(update={"step_s": self._step_s // step_divisor}),
+            settings.namelist.model_copy(update={"step_s": self._step_s // step_divisor, "lower_boundary": boundary}),
             self._version,
             self.layout,
             settings.compression,
@@ -100,6 +106,13 @@ class Tiegcm:
         heelis = namelist.potential_model is PotentialModel.HEELIS
         constant = namelist.power_gw is not None and namelist.cross_tail_potential_kv is not None
         return not heelis or (namelist.heelis_inputs is HeelisInputs.POWER_AND_POTENTIAL and not constant)
+
+    @property
+    def files_read(self) -> Sequence[Path]:
+        """Start-up history, executable and files of the lower boundary."""
+        executable = self._settings.launcher.executable
+        first = [self._settings.start_up_history, *([] if executable is None else [executable])]
+        return [*first, *self._boundary_files.values()]
 
     def reason_against(self, name: str) -> str:
         """Return why an input cannot be perturbed with these settings, empty where it can."""
@@ -152,7 +165,7 @@ class Tiegcm:
         MemberForecastError
             If runs of some members failed.
         ThermodaError
-            If members have no history of ``start``, or their jobs cannot be prepared.
+            If members have no history of ``start``, their jobs cannot be prepared, or another run has the folder.
         ValueError
             If ``stop`` comes before ``start``.
         """
@@ -165,15 +178,16 @@ class Tiegcm:
             return states.copy()
         places = self._places(inputs, members)
         causes: dict[int, str] = {}
-        for number, (first, last) in enumerate(parts_of_period(start, stop)):
-            left = [position for position in range(members) if position not in causes]
-            starts = [
-                self._start(places[position], first, inputs, position, None if number else states[:, position])
-                for position in left
-            ]
-            outcomes = self._runs.run(starts, first, last, drivers, inputs.processes)
-            pairs = zip(left, outcomes, strict=True)
-            causes |= {position: outcome.message for position, outcome in pairs if not outcome.succeeded}
+        with self._of_one_run(inputs, members):
+            for number, (first, last) in enumerate(parts_of_period(start, stop)):
+                left = [position for position in range(members) if position not in causes]
+                starts = [
+                    self._start(places[position], first, inputs, position, None if number else states[:, position])
+                    for position in left
+                ]
+                outcomes = self._runs.run(starts, first, last, drivers, inputs.processes)
+                pairs = zip(left, outcomes, strict=True)
+                causes |= {position: outcome.message for position, outcome in pairs if not outcome.succeeded}
         for position, place in enumerate(places):
             if position not in causes:
                 place.folder.keep_latest(self._settings.keep_cycles, stop, [start, *self._held])
@@ -192,23 +206,30 @@ class Tiegcm:
         return state_height(self._version, states, self.layout, bottom)
 
     def claim(self, ensemble: str, description: Mapping[str, Any]) -> None:
-        """Note what an ensemble is made from; ThermodaError where its folder was made from something else."""
+        """Note what an ensemble is made from; ThermodaError where its folder was made from something else.
+
+        Also where another run is at work in the folder.
+        """
         settings = self._settings.model_dump(mode="json", include={"start_up_time", "version"})
         namelist = self._settings.namelist.model_dump(mode="json")
-        own = {"start_up_history": str(self._settings.start_up_history.resolve()), **settings}
+        own = {"start_up_history (SHA-256)": file_checksum(self._settings.start_up_history), **settings}
         own |= {f"namelist.{key}": value for key, value in namelist.items()}
-        self._folders.claim(ensemble, {**description, **{f"model.settings.{key}": one for key, one in own.items()}})
+        with self._folders.of_one_run():
+            made_from = {f"model.settings.{key}": one for key, one in own.items()}
+            self._folders.claim(ensemble, {**description, **made_from})
 
     def begin(self, time: np.datetime64, inputs: MemberInputs, source: str) -> None:
         """Let members of an ensemble begin with the histories that those of ``source`` have at ``time``."""
         if source == inputs.ensemble:
             raise ValueError(f"the ensemble '{source}' cannot begin with itself")
-        for number in self._numbers(inputs):
-            folder = self._folders.member(inputs.ensemble, number)
-            history = self._folders.member(source, number).required_history(time)
-            folder.make()
-            folder.clear()
-            shared(history, folder.history(time))
+        numbers = self._numbers(inputs)
+        with self._of_one_run(inputs, len(numbers)):
+            for number in numbers:
+                folder = self._folders.member(inputs.ensemble, number)
+                history = self._folders.member(source, number).required_history(time)
+                folder.make()
+                folder.clear()
+                shared(history, folder.history(time))
 
     def stored(self, time: np.datetime64, inputs: MemberInputs) -> BoolArray:
         """Return which members (members,) have a history of ``time``."""
@@ -235,6 +256,10 @@ class Tiegcm:
     def discard(self, ensemble: str) -> None:
         """Remove the folders of an ensemble."""
         self._folders.discard(ensemble)
+
+    def _of_one_run(self, inputs: MemberInputs, members: int) -> AbstractContextManager[None]:
+        """Keep other runs out; of the processes of a run, the one that has member 0 does so for all of them."""
+        return self._folders.of_one_run() if 0 in inputs.member_numbers(members) else nullcontext()
 
     def _start(
         self, place: _Place, start: np.datetime64, inputs: MemberInputs, position: int, state: FloatArray | None

@@ -23,8 +23,9 @@ from model_adapters.tiegcm.history import (
 
 FloatArray = NDArray[np.float64]
 
-TEMPERATURES_K = (100.0, 5000.0)
-"""What TN may be: its minimum in the model, and twice the hottest thermosphere of a great storm."""
+TEMPERATURES_K = (99.9, 5000.0)
+"""What TN may be: its minimum in the model, 100 K, less what filters and rounding take off where it is reached; and
+twice the hottest thermosphere of a great storm."""
 
 IONISED_TEMPERATURES_K = (100.0, 2.0e4)
 WINDS_CM_S = (-3.0e5, 3.0e5)
@@ -98,7 +99,8 @@ def _faults(dataset: Dataset, name: str, index: int) -> list[str]:
     if outside.any():
         worst = values[outside][np.argmax(np.abs(values[outside] - np.clip(values[outside], lower, upper)))]
         number = int(np.count_nonzero(outside))
-        return [f"{name} leaves [{lower:g}, {upper:g}] {dataset[name].units} in {number} values, up to {worst:g}"]
+        units = getattr(dataset[name], "units", "")
+        return [f"{name} leaves [{lower:g}, {upper:g}] {units} in {number} values, up to {worst:g}"]
     return []
 
 

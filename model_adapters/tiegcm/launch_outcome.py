@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,18 +22,21 @@ HistoryFaults = Callable[[Path, np.datetime64], Sequence[str]]
 TAIL_BYTES = 65_536
 LINES_SHOWN = 6
 
-_NORMAL_EXIT = re.compile(r"(\[\d+\] ?|\d+: ?|STOP )*NORMAL EXIT")
-"""The last line of a good run, with the rank that some launchers put before it."""
-
-_AFTERWARDS = re.compile(r"\[WARNING\] |Note: The following floating-point exceptions|\s+$")
-"""Lines that libraries add after it, at the end of the program."""
+_NORMAL_EXIT = re.compile(r"(?<!AB)NORMAL EXIT$")
+"""How the last line of each rank ends; a launcher may put a rank, or half a line of another one, before it."""
 
 _FATAL = re.compile(
     r"MODEL SHUTDOWN|stop message|Fortran runtime error|Cannot match namelist object name|End of record"
     r"|Error from netcdf library|SIGSEGV|Segmentation fault|cannot start |error while loading shared libraries"
-    r"|oom-kill|Out Of Memory|DUE TO TIME LIMIT|BAD TERMINATION"
+    r"|oom-kill|Out Of Memory|DUE TO TIME LIMIT|BAD TERMINATION|KILLED BY SIGNAL|noticed that process|srun: error"
 )
 """Lines that say why a run ended, the first of which is the cause more often than the last."""
+
+_BANNER = "MODEL SHUTDOWN"
+"""Says nothing; the reason stands in a line that begins with ``>>>`` before it and in one after it."""
+
+_COMPLAINT = re.compile(r">>>\s*(?!WARNING)\w")
+_STACK_FAULT = re.compile(r"SIGSEGV|Segmentation fault|signal 11\b")
 
 
 class Cause(Enum):
@@ -155,25 +159,40 @@ def log_tail(log: Path) -> list[str]:
 
 
 def ends_normally(lines: Sequence[str]) -> bool:
-    """Return whether the last line is NORMAL EXIT, notes of libraries at the end of the program left out.
+    """Return whether a run came to its NORMAL EXIT, and nothing fatal was said after that.
 
-    >>> ends_normally(["End execution", "NORMAL EXIT", "[WARNING] yaksa: 10 leaked handle pool objects"])
+    Each rank says so by itself when its part of MPI is ended, and other ranks, libraries and launchers may still talk.
+
+    >>> ends_normally(["NORMAL EXIT", "End execution", "[node1:77] 3 more processes have sent help message"])
     True
     >>> ends_normally(["NORMAL EXIT", "MODEL SHUTDOWN"]), ends_normally(["ABNORMAL EXIT"])
     (False, False)
     """
-    last = next((line.strip() for line in reversed(lines) if not _AFTERWARDS.match(line.strip())), "")
-    return _NORMAL_EXIT.fullmatch(last) is not None
+    first = next((number for number, line in enumerate(lines) if _NORMAL_EXIT.search(line.rstrip())), len(lines))
+    return first < len(lines) and not any(_FATAL.search(line) for line in lines[first:])
 
 
 def why_it_ended(lines: Sequence[str], exit_status: int | None) -> str:
-    """Return the first line of a log's tail that names a fatal fault, or else the exit status."""
-    fatal = next((line.strip() for line in lines if _FATAL.search(line)), None)
-    if fatal is not None:
-        return fatal
-    if exit_status is not None and exit_status < 0:
-        return f"ended by signal {-exit_status}"
-    return f"exit status {exit_status}"
+    """Return what a log's tail first names as a fatal fault, with the model's own reason, or else the exit status."""
+    fatal = [number for number, line in enumerate(lines) if _FATAL.search(line)]
+    if fatal:
+        reason = _reason(lines, fatal)
+    elif exit_status is not None and exit_status < 0:
+        reason = f"ended by signal {-exit_status}"
+    else:
+        reason = f"exit status {exit_status}"
+    limit = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    if _STACK_FAULT.search(reason) and limit != resource.RLIM_INFINITY:
+        reason += f" (members have a stack of at most {limit / 2**20:g} MiB: 'ulimit -Hs' should be unlimited)"
+    return reason
+
+
+def _reason(lines: Sequence[str], fatal: Sequence[int]) -> str:
+    """Return the first fatal line that says something, after what the model complained of just before it."""
+    first = fatal[0]
+    said = lines[next((number for number in fatal if _BANNER not in lines[number]), first)].strip()
+    before = [line.strip() for line in lines[max(first - LINES_SHOWN, 0) : first] if _COMPLAINT.match(line.strip())]
+    return f"{before[-1]}; {said}" if before and _BANNER in lines[first] else said
 
 
 def judge(

@@ -39,6 +39,9 @@ LARGEST_OFFSET = dict(zip(LOWER_BOUNDARY_INPUTS, (80.0, 20e3, 300.0, 300.0), str
 MISSING_DATA = 1e36
 """Attribute ``missing_data``. The model compares values with it and, where it is absent, with whatever is in memory."""
 
+SMALL = 2**16
+"""Bytes with which a file in memory begins; it grows."""
+
 _HOUR = np.timedelta64(1, "h")
 _GSWM_SHAPE = {"time": 24, "nmonth": 12}
 
@@ -125,6 +128,12 @@ def write_lower_boundary_files(
     return entries
 
 
+def given_files(background: LowerBoundaryFiles) -> dict[str, Path]:
+    """Return the files that the settings name, by the model's key; ThermodaError where one is not there."""
+    named = {key: getattr(background, _setting(key)) for key in (*GSWM_FILES, *_HOURLY)}
+    return {key: _existing(key, name) for key, name in named.items() if name is not None}
+
+
 def _setting(key: str) -> str:
     return key.removesuffix("_NCFILE").lower() + "_file"
 
@@ -154,29 +163,41 @@ def _write_hourly(
     offsets: Mapping[str, float],
 ) -> None:
     """Write a file of constant fields, classic netCDF, which both versions read."""
-    with Dataset(path, "w", format="NETCDF3_CLASSIC") as file:
-        for name, size in (("time", hours.size), ("lat", header.latitude.size), ("lon", header.longitude.size)):
-            file.createDimension(name, size)
-        years = hours.astype("datetime64[Y]")
-        calendar = {
-            "year": years.astype(np.int64) + 1970,
-            "day": (hours.astype("datetime64[D]") - years.astype("datetime64[D]")).astype(np.int64) + 1,
-            "hour": (hours - hours.astype("datetime64[D]")).astype("timedelta64[h]").astype(np.int64),
-        }
-        for name, values in calendar.items():
-            file.createVariable(name, "i4", ("time",))[:] = values
-        for name, axis, units in (
-            ("lat", header.latitude, "degrees_north"),
-            ("lon", header.longitude, "degrees_east"),
-        ):
-            variable = file.createVariable(name, "f8", (name,))
-            variable.units = units
-            variable[:] = axis
-        for one in quantities:
-            units, factor = next(iter(one.units.items()))
-            variable = file.createVariable(one.name, "f8", ("time", "lat", "lon"))
-            variable.setncatts({"units": units, "missing_data": MISSING_DATA})
-            variable[:] = offsets.get(one.offset, 0.0) * factor
+    # In memory first: where a classic file cannot be closed on a full disk, the library ends this process later.
+    file = Dataset(path.name, "w", format="NETCDF3_CLASSIC", memory=SMALL)
+    _fill_hourly(file, header, hours, quantities, offsets)
+    path.write_bytes(file.close())
+
+
+def _fill_hourly(
+    file: Dataset,
+    header: HistoryHeader,
+    hours: TimeArray,
+    quantities: tuple[_Quantity, ...],
+    offsets: Mapping[str, float],
+) -> None:
+    for name, size in (("time", hours.size), ("lat", header.latitude.size), ("lon", header.longitude.size)):
+        file.createDimension(name, size)
+    years = hours.astype("datetime64[Y]")
+    calendar = {
+        "year": years.astype(np.int64) + 1970,
+        "day": (hours.astype("datetime64[D]") - years.astype("datetime64[D]")).astype(np.int64) + 1,
+        "hour": (hours - hours.astype("datetime64[D]")).astype("timedelta64[h]").astype(np.int64),
+    }
+    for name, values in calendar.items():
+        file.createVariable(name, "i4", ("time",))[:] = values
+    for name, axis, units in (
+        ("lat", header.latitude, "degrees_north"),
+        ("lon", header.longitude, "degrees_east"),
+    ):
+        variable = file.createVariable(name, "f8", (name,))
+        variable.units = units
+        variable[:] = axis
+    for one in quantities:
+        units, factor = next(iter(one.units.items()))
+        variable = file.createVariable(one.name, "f8", ("time", "lat", "lon"))
+        variable.setncatts({"units": units, "missing_data": MISSING_DATA})
+        variable[:] = offsets.get(one.offset, 0.0) * factor
 
 
 def _existing(key: str, given: str) -> Path:

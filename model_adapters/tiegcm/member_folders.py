@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from da.errors import ThermodaError
+from da.run_lock import LOCK_NAME, acquired, holder_of
 
 HISTORY_PREFIX = "history_"
 UNLABELLED = "members"
@@ -110,6 +112,26 @@ class MemberFolders:
     def member(self, label: str, number: int) -> MemberFolder:
         """Return the folder of a member."""
         return MemberFolder(self.ensemble(label) / f"mem{number:04d}")
+
+    @contextmanager
+    def of_one_run(self) -> Iterator[None]:
+        """Keep other runs out for a while; ThermodaError where one is at work in these folders."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = acquired(self.root)
+        except OSError as error:
+            raise ThermodaError(f"{self.root}: cannot be created or written ({error.strerror})") from error
+        except ThermodaError as error:
+            raise ThermodaError(
+                f"model.settings.work_folder: another run is at work in {self.root} ({holder_of(self.root)}); wait for "
+                f"it or choose another folder; if it runs no more, remove {self.root / LOCK_NAME}"
+            ) from error
+        with lock:
+            try:
+                yield
+            finally:
+                # Who finds a name there takes it for that of a process which was killed.
+                lock.truncate(0)
 
     def discard(self, label: str) -> None:
         """Remove the folder of an ensemble."""

@@ -118,6 +118,14 @@ class MemberRuns:
         return outcomes
 
     def _prepared(self, member: MemberStart, start: np.datetime64, stop: np.datetime64, drivers: Drivers) -> MemberJob:
+        """Write what a member's run needs and return its job."""
+        try:
+            return self._written(member, start, stop, drivers)
+        except (OSError, RuntimeError) as error:
+            # The netCDF library tells a full disk by the one or the other.
+            raise ThermodaError(f"{member.folder.path}: what TIE-GCM reads cannot be written ({error})") from error
+
+    def _written(self, member: MemberStart, start: np.datetime64, stop: np.datetime64, drivers: Drivers) -> MemberJob:
         """Write source, lower boundary and namelist of a member and return its job."""
         folder = member.folder
         folder.make()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from da.errors import ThermodaError
 from model_adapters.tiegcm.namelist import Scalar
@@ -44,6 +45,17 @@ def _no_truth(value: object) -> object:
     return value
 
 
+def _found_from_anywhere(name: str) -> str:
+    if not name.startswith(("/", "$")):
+        raise ValueError(
+            f"{name!r} must begin with / or a variable such as $TGCMDATA: members run in their own folders"
+        )
+    return name
+
+
+ModelFile = Annotated[str, AfterValidator(_found_from_anywhere)]
+"""A file that the model itself opens."""
+
 Positive = Annotated[float, BeforeValidator(_no_truth), Field(gt=0.0)]
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
 
@@ -80,6 +92,15 @@ class LowerBoundaryFiles(_Section):
     saber_file: str | None = Field(None, description="Temperature and height, hourly; not with GSWM")
     tidi_file: str | None = Field(None, description="Winds, hourly; not with GSWM")
 
+    def with_data_folder(self, folder: Path | None) -> Self:
+        """Return the same files with ``$TGCMDATA`` replaced, where the launcher sets it for members."""
+        if folder is None:
+            return self
+        named = {key: name for key, name in self.model_dump().items() if name is not None}
+        return self.model_copy(
+            update={key: name.replace("$TGCMDATA", str(folder.absolute())) for key, name in named.items()}
+        )
+
 
 class TiegcmNamelistSettings(_Section):
     """What the namelist says apart from times, files and the members' inputs."""
@@ -100,7 +121,7 @@ class TiegcmNamelistSettings(_Section):
     joule_factor: Positive | None = Field(None, description="By default the model's, 1.5")
     collision_factor: Positive | None = Field(None, description="By default the model's, 1.5")
     calculate_helium: bool = True
-    helium_coefficients_file: str | None = Field(None, description="HE_COEFS_NCFILE of version 3.0")
+    helium_coefficients_file: ModelFile | None = Field(None, description="HE_COEFS_NCFILE of version 3.0")
     o_plus_substeps: Count | None = Field(None, description="NSTEP_SUB of version 3.0")
     lower_boundary: LowerBoundaryFiles = LowerBoundaryFiles()
     patched_characteristic_energies: bool = Field(
@@ -118,6 +139,9 @@ class TiegcmNamelistSettings(_Section):
                 raise ValueError(f"{key.upper()} is written by {setting}; it must not be given here")
         if len({key.upper() for key in entries}) != len(entries):
             raise ValueError("holds a key twice; capitals do not count")
+        for key, name in entries.items():
+            if key.upper().endswith("_NCFILE") and isinstance(name, str):
+                _found_from_anywhere(name)
         return entries
 
     def further_entries(self) -> dict[str, tuple[Scalar, ...]]:

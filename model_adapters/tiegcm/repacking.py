@@ -13,7 +13,7 @@ import numpy as np
 from netCDF4 import Dataset
 
 from da.errors import ThermodaError
-from model_adapters.tiegcm.history import opened, read_header
+from model_adapters.tiegcm.history import read_header
 
 
 def repack(source: Path, destination: Path, time: np.datetime64, level: int, *, all_records: bool) -> None:
@@ -39,11 +39,13 @@ def repack(source: Path, destination: Path, time: np.datetime64, level: int, *, 
     records = list(range(header.times.size)) if all_records else [header.index_of(time)]
     partial = destination.with_name(f".{destination.name}.partial")
     try:
-        with opened(source) as old, Dataset(partial, "w", format="NETCDF4") as new:
+        # Not `opened`, which takes every fault for one of the source: a full disk is more likely.
+        with Dataset(source) as old, Dataset(partial, "w", format="NETCDF4") as new:
+            old.set_auto_maskandscale(False)
             _copy(old, new, records, level)
         partial.replace(destination)
     except (OSError, RuntimeError) as error:
-        raise ThermodaError(f"{destination}: cannot be written ({error})") from error
+        raise ThermodaError(f"{destination}: cannot be written from {source.name} ({error})") from error
     finally:
         partial.unlink(missing_ok=True)
 

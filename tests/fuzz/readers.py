@@ -6,6 +6,7 @@ Loaded by file name: by the tests of this folder, and by ``benchmarks/fuzz.py``.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 import zipfile
@@ -209,8 +210,22 @@ def _polar_passes(folder: Path) -> list[bytes]:
 def _elements(folder: Path) -> list[bytes]:
     first = "1 25544U 98067A   10095.51782528  .00002182  00000-0  50000-4 0  292"
     second = "2 25544  51.6416 247.4627 0006703 130.5360 325.0288 15.7212539156353"
-    lines = [line + str(sum(int(c) if c.isdigit() else c == "-" for c in line) % 10) for line in (first, second)]
-    return [("ISS\n" + "\n".join(lines) + "\n").encode()]
+    lines = [_with_check_sum(line.encode() + b"0") for line in (first, second)]
+    return [b"\n".join([b"ISS", *lines, b""])]
+
+
+def _read_elements(path: Path) -> object:
+    """Read the file with its check sums mended, or hardly a mutation would pass them."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            lines = path.read_bytes().split(b"\n")
+            path.write_bytes(b"\n".join(_with_check_sum(line) if len(line) == 69 else line for line in lines))
+    return read_two_line_elements(path, START).positions(START)
+
+
+def _with_check_sum(line: bytes) -> bytes:
+    total = sum(one - 48 if 48 <= one <= 57 else one == 45 for one in line[:68])
+    return line[:68] + str(total % 10).encode()
 
 
 EXPERIMENT = """\
@@ -351,7 +366,7 @@ READERS = {
         Reader(
             "two_line_elements",
             ".tle",
-            lambda path: read_two_line_elements(path, START),
+            _read_elements,
             _elements,
             ("da.twin.two_line_orbit", "da.input_file", "sgp4.io"),
             NUMBERS,

@@ -61,7 +61,7 @@ ReturnToService=2
 JobRequeue=1
 KillWait={kill_wait_s}
 MinJobAge=3600
-NodeName={host} NodeAddr=127.0.0.1 NodeHostname={host} CPUs={processors} State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 NodeHostname={host} CPUs={processors} RealMemory={memory_mib} State=UNKNOWN
 PartitionName={partition} Nodes={host} Default=YES MaxTime=60 OverSubscribe=NO State=UP
 """
 
@@ -119,6 +119,7 @@ class Cluster:
             controller_port=controller_port,
             node_port=node_port,
             processors=TIMES_OVERSUBSCRIBED * (os.cpu_count() or 1),
+            memory_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
             partition=PARTITION,
             requeue_delay_s=requeue_delay_s,
             kill_wait_s=kill_wait_s,
@@ -174,11 +175,14 @@ class Cluster:
 
 
 def _is(process: int, program: str) -> bool:
-    """Return whether a process number still belongs to a program: another may have been given it since."""
+    """Return whether a process number still belongs to a running program: another may have been given it since."""
     try:
-        return (Path("/proc") / str(process) / "comm").read_text(encoding="utf-8").strip() == program
+        status = (Path("/proc") / str(process) / "stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return False
+    name, _, rest = status.partition("(")[2].rpartition(")")
+    # Z: it has ended, and nobody has asked how.
+    return name == program and rest.split()[0] != "Z"
 
 
 def _free_ports(count: int) -> list[int]:

@@ -11,7 +11,7 @@ from da.drivers import ApInterpolation, Drivers, load_drivers
 @pytest.fixture(scope="session")
 def april_2010() -> Drivers:
     """Observed indices around the storm of 5 April 2010."""
-    return load_drivers(np.datetime64("2010-03-31"), np.datetime64("2010-04-09"))
+    return load_drivers(np.datetime64("2010-04-03"), np.datetime64("2010-04-06"))
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,8 @@ def drivers_of() -> Callable[..., Drivers]:
         special: dict[int, int],
         elsewhere: int = 0,
         interpolation: ApInterpolation = ApInterpolation.MIDPOINTS,
+        days: int = 20,
     ) -> Drivers:
-        days = 20
         kp_thirds = np.full(8 * days, elsewhere)
         for interval, thirds in special.items():
             kp_thirds[interval] = thirds

@@ -26,6 +26,11 @@ def points() -> Points:
     return time, position.latitude, position.longitude, position.altitude_km
 
 
+@pytest.fixture(scope="module")
+def truth(april_2010: Drivers) -> TwinTruth:
+    return TwinTruth(april_2010, seed=1)
+
+
 def test_that_the_truth_without_its_terms_is_nrlmsise_00(april_2010: Drivers, points: Points) -> None:
     expected = Msis(april_2010, MsisVersion.MSIS00).along_track(*points).density
     np.testing.assert_array_equal(TwinTruth(april_2010, QUIET_SETTINGS).density(*points), expected)
@@ -43,9 +48,11 @@ def test_that_the_wrong_sun_shifts_daily_and_81_day_f107(april_2010: Drivers, po
     assert np.all(expected < TwinTruth(april_2010, QUIET_SETTINGS).density(*points))
 
 
-def test_that_the_same_seed_gives_the_same_truth_and_another_seed_another(april_2010: Drivers, points: Points) -> None:
-    first = TwinTruth(april_2010, seed=4).density(*points)
-    np.testing.assert_array_equal(first, TwinTruth(april_2010, seed=4).density(*points))
+def test_that_the_same_seed_gives_the_same_truth_and_another_seed_another(
+    truth: TwinTruth, april_2010: Drivers, points: Points
+) -> None:
+    first = truth.density(*points)
+    np.testing.assert_array_equal(first, TwinTruth(april_2010, seed=1).density(*points))
     other = TwinTruth(april_2010, seed=5).density(*points)
     assert np.std(np.log(other / first)) > 0.05
 
@@ -57,10 +64,7 @@ def test_that_switching_one_term_off_changes_no_draw_of_the_others(april_2010: D
     np.testing.assert_array_equal(everything.true_drivers.kp_thirds, fewer.true_drivers.kp_thirds)
 
 
-def test_that_the_truth_of_a_point_does_not_depend_on_the_order_of_the_points(
-    april_2010: Drivers, points: Points
-) -> None:
-    truth = TwinTruth(april_2010, seed=1)
+def test_that_the_truth_of_a_point_does_not_depend_on_the_order_of_the_points(truth: TwinTruth, points: Points) -> None:
     order = np.random.default_rng(0).permutation(points[0].size)
     shuffled = truth.density(points[0][order], points[1][order], points[2][order], points[3][order])
     # The climatology comes in single precision (6e-8) and may be evaluated along another path.
@@ -111,8 +115,7 @@ def test_that_travelling_disturbances_grow_exponentially_with_height(april_2010:
     np.testing.assert_allclose(at_heights[2], at_heights[0] / np.e, rtol=0.0, atol=1e-8)
 
 
-def test_that_the_truth_on_a_grid_is_that_at_its_points(april_2010: Drivers) -> None:
-    truth = TwinTruth(april_2010, seed=4)
+def test_that_the_truth_on_a_grid_is_that_at_its_points(truth: TwinTruth) -> None:
     time = np.datetime64("2010-04-05T13:00", "ns")
     latitude, longitude = np.array([-60.0, 0.0, 60.0]), np.array([-90.0, 30.0])
     altitude_km = np.array([150.0, 302.0, 474.0])
@@ -123,12 +126,11 @@ def test_that_the_truth_on_a_grid_is_that_at_its_points(april_2010: Drivers) -> 
 
 
 def test_that_activity_after_a_time_changes_nothing_but_the_climatology_before_it(
-    april_2010: Drivers, points: Points
+    truth: TwinTruth, april_2010: Drivers, points: Points
 ) -> None:
     changed = april_2010.kp_thirds.copy()
     first_changed = int((STORM_ONSET - april_2010.day[0].astype("datetime64[ns]")) / (180 * MINUTE))
     changed[first_changed:] = 27
-    truth = TwinTruth(april_2010, seed=1)
     other = TwinTruth(replace(april_2010, kp_thirds=changed), seed=1)
     before = points[0] <= STORM_ONSET
     difference = truth.departure(*points) - other.departure(*points)
@@ -137,16 +139,16 @@ def test_that_activity_after_a_time_changes_nothing_but_the_climatology_before_i
 
 
 def test_that_the_assimilating_climatology_differs_from_the_truth_by_more_than_a_factor(
-    april_2010: Drivers, points: Points
+    truth: TwinTruth, april_2010: Drivers, points: Points
 ) -> None:
-    ratio = np.log(TwinTruth(april_2010, seed=1).density(*points) / Msis(april_2010).along_track(*points).density)
+    ratio = np.log(truth.density(*points) / Msis(april_2010).along_track(*points).density)
     assert -0.5 < ratio.mean() < 0.0
     assert 0.08 < ratio.std() < 0.3
 
 
-def test_that_inputs_are_left_as_they_are(april_2010: Drivers, points: Points) -> None:
+def test_that_inputs_are_left_as_they_are(truth: TwinTruth, points: Points) -> None:
     copies = [values.copy() for values in points]
-    TwinTruth(april_2010).density(*points)
+    truth.density(*points)
     for values, copy in zip(points, copies, strict=True):
         np.testing.assert_array_equal(values, copy)
 
@@ -177,14 +179,13 @@ def test_that_a_negative_seed_is_refused_at_once(april_2010: Drivers) -> None:
         TwinTruth(april_2010, seed=-1)
 
 
-def test_that_points_of_different_number_or_not_finite_are_refused(april_2010: Drivers) -> None:
-    truth = TwinTruth(april_2010)
+def test_that_points_of_different_number_or_not_finite_are_refused(truth: TwinTruth) -> None:
     with pytest.raises(ValueError, match="one length"):
         truth.density([START], [0.0, 1.0], [0.0], [400.0])
     with pytest.raises(ValueError, match="finite"):
         truth.density([START], [0.0], [np.nan], [400.0])
 
 
-def test_that_times_without_drivers_are_refused(april_2010: Drivers) -> None:
+def test_that_times_without_drivers_are_refused(truth: TwinTruth) -> None:
     with pytest.raises(ThermodaError):
-        TwinTruth(april_2010).density([np.datetime64("2012-01-01T00:00:00", "ns")], [0.0], [0.0], [400.0])
+        truth.density([np.datetime64("2012-01-01T00:00:00", "ns")], [0.0], [0.0], [400.0])

@@ -146,7 +146,7 @@ def test_that_the_documentation_shows_every_key_of_the_slurm_file() -> None:
 
 
 def test_that_settings_become_the_directives_of_the_jobs() -> None:
-    jobqueue = pytest.importorskip("dask_jobqueue", reason="the extra 'cluster' is not installed")
+    slurm = pytest.importorskip("dask_jobqueue.slurm", reason="the extra 'cluster' is not installed")
     from da.cluster import _slurm_options
 
     settings = SlurmClusterSettings(
@@ -158,8 +158,9 @@ def test_that_settings_become_the_directives_of_the_jobs() -> None:
         directives=("--constraint=haswell",),
         prologue=("module load python",),
     )
-    with jobqueue.SLURMCluster(**_slurm_options(settings)) as cluster:
-        script = cluster.job_script()
+    options = _slurm_options(settings)
+    del options["scheduler_options"]
+    script = slurm.SLURMJob(scheduler="tcp://127.0.0.1:1", name="worker", **options).job_script()
     lines = ["-p compute", "-A atmosphere", "--cpus-per-task=3", "--mem=6G", "-t 1-02:00:00", "--constraint=haswell"]
     for line in lines:
         assert f"#SBATCH {line}\n" in script

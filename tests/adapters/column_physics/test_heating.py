@@ -67,6 +67,19 @@ def test_that_hemispheres_mirror_each_other_and_share_the_power(make) -> None:
     assert_allclose(np.sum((tilted * AREA[..., None])[northern], axis=0), 0.5, rtol=1e-13)
 
 
+@pytest.mark.parametrize("share", [0.4, 0.62])
+def test_that_joule_heating_is_shared_between_the_hemispheres_as_stated(share: float) -> None:
+    northern, oval = tilted_latitude() >= 0.0, heating.auroral_oval(POWER, POTENTIAL)
+    power = heating.joule_map(oval, tilted_latitude(), LOCAL_TIME, AREA, northern_share=share) * AREA[..., None]
+    assert_allclose(power.sum(axis=(0, 1)), 1.0, rtol=1e-12)
+    assert_allclose(power[northern].sum(axis=0), share, rtol=1e-12)
+
+
+def test_that_summer_gets_its_share_at_solstice_and_half_at_equinox() -> None:
+    found = [heating.northern_joule_share(declination, 0.6) for declination in (23.44, 0.0, -23.44)]
+    assert_allclose(found, [0.6, 0.5, 0.4], rtol=1e-12)
+
+
 def test_that_the_oval_without_an_offset_is_the_same_at_all_local_times() -> None:
     oval = heating.auroral_oval(POWER, POTENTIAL)
     spread = heating.joule_map(oval, upright_latitude(), LOCAL_TIME, AREA, offset_deg=0.0)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -286,3 +288,19 @@ def real_history(tiegcm_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
         with gzip.open(tiegcm_folder / f"{name}.gz") as packed, (folder / name).open("wb") as unpacked:
             shutil.copyfileobj(packed, unpacked)
     return {key: folder / name for key, name in names.items()}
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Let no file of this process grow beyond some bytes for a while: writes fail as they do on a full disk."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+    return limited

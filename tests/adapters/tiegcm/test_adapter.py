@@ -19,14 +19,16 @@ from da.cycle import MemberForecasts
 from da.drivers import Drivers
 from da.errors import MemberForecastError, ThermodaError
 from da.member_failure import Afterwards, MemberFailurePolicy
-from da.model import MemberInputs, MembersInFiles, StepDivisible, refuse_unknown_perturbations
+from da.model import MemberInputs, MembersInFiles, ReadsFiles, StepDivisible, refuse_unknown_perturbations
 from da.parallel import SerialCommunicator
 from model_adapters.registry import find_adapter
 from model_adapters.tiegcm.adapter import Tiegcm
 from model_adapters.tiegcm.heights import state_height
 from model_adapters.tiegcm.history import read_header
 from model_adapters.tiegcm.inputs import perturbable_inputs
+from model_adapters.tiegcm.member_folders import MemberFolders
 from model_adapters.tiegcm.namelist import parse_namelist
+from model_adapters.tiegcm.repacking import repack
 from model_adapters.tiegcm.settings import TiegcmSettings
 from model_adapters.tiegcm.state import VARIABLES, read_state
 
@@ -335,7 +337,9 @@ def test_that_ensembles_begin_where_another_ends_and_go_their_own_ways(
         model.begin(START, spin_up, "spin_up")
 
 
-def test_that_an_ensemble_made_from_something_else_is_refused_with_what_differs(make_model: MakeModel) -> None:
+def test_that_an_ensemble_made_from_something_else_is_refused_with_what_differs(
+    make_model: MakeModel, small_history: Any, tmp_path: Path
+) -> None:
     description = {"experiment.seed": 7, "ensemble.perturbations": {"f107_sfu": {"standard_deviation": 8.0}}}
     make_model().claim("spin_up", description)
     make_model(launcher={"at_once": 1}, keep_cycles=4).claim("spin_up", description)
@@ -343,6 +347,9 @@ def test_that_an_ensemble_made_from_something_else_is_refused_with_what_differs(
         make_model().claim("spin_up", {**description, "experiment.seed": 8})
     with pytest.raises(ThermodaError, match=r"another model.settings.namelist.power_gw \(20.0, now 25.0\)"):
         make_model(namelist={"power_gw": 25.0}).claim("spin_up", description)
+    small_history(tmp_path / "start_up.nc", times=(START,), levels=9, level_step=1.75, scalars={"f107d": 150.0})
+    with pytest.raises(ThermodaError, match=r"another model.settings.start_up_history \(SHA-256\)"):
+        make_model().claim("spin_up", description)
 
 
 def test_that_a_start_up_history_of_another_day_is_taken_where_it_is_named(
@@ -386,6 +393,62 @@ def test_that_offsets_of_the_lower_boundary_come_as_files_of_the_member(
     with netCDF4.Dataset(_member(tmp_path, 1) / "saber.nc") as file:
         assert np.all(file["T"][:] == 5.0)
         assert np.all(file["Z"][:] == 0.2)
+
+
+def test_that_the_files_that_the_model_reads_are_named_with_the_data_folder_of_the_launcher(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    boundary = {"lower_boundary": {"tidi_file": "$TGCMDATA/tidi.nc"}}
+    data = tmp_path / "data"
+    data.mkdir()
+    with pytest.raises(ThermodaError, match=r"lower_boundary.tidi_file .*data/tidi.nc\) must be an existing file"):
+        make_model(namelist=boundary, launcher={"data_folder": data})
+    (data / "tidi.nc").touch()
+    model = make_model(namelist=boundary, launcher={"data_folder": data})
+    assert isinstance(model, ReadsFiles)
+    assert list(model.files_read) == [tmp_path / "start_up.nc", tmp_path / "tiegcm", data / "tidi.nc"]
+
+
+def test_that_a_second_run_in_the_same_work_folder_is_refused_while_the_first_is_at_work(
+    make_model: MakeModel, april_2010: Drivers, tmp_path: Path
+) -> None:
+    model, inputs = make_model(), _inputs(april_2010, 2)
+    states = _initial(model, inputs)
+    others = MemberInputs({}, april_2010, np.arange(1, 2), "test")
+    said = r"work_folder: another run is at work in .*work \(process \d+ on .*choose another folder"
+    with MemberFolders(tmp_path / "work").of_one_run():
+        with pytest.raises(ThermodaError, match=said):
+            model.forecast(states, START, STOP, inputs)
+        with pytest.raises(ThermodaError, match=said):
+            model.claim("test", {})
+        with pytest.raises(ThermodaError, match=said):
+            model.begin(START, _inputs(april_2010, 2, "assimilation"), "test")
+        # The other processes of a run leave that to the one that has member 0.
+        model.forecast(states[:, 1:], START, STOP, others)
+    assert not (tmp_path / "work" / "assimilation").exists()
+    model.forecast(states, START, STOP, inputs)
+    assert (tmp_path / "work" / "lock").read_text() == ""
+
+
+def test_that_a_full_disk_ends_a_forecast_with_one_line_and_all_histories_as_they_were(
+    make_model: MakeModel, april_2010: Drivers, tmp_path: Path, full_disk: Any
+) -> None:
+    model = make_model()
+    inputs = _inputs(april_2010, 1, lower_boundary_temperature_k=[5.0])
+    states = _initial(model, inputs)
+    kept = _member(tmp_path, 0) / "history_20100405T090000.nc"
+    before = kept.read_bytes()
+    for size in (1_000, 20_000):
+        with full_disk(size), pytest.raises(ThermodaError, match=r"mem0000.* cannot be written") as raised:
+            model.forecast(0.99 * states, START, STOP, inputs)
+        assert "\n" not in str(raised.value)
+        assert _history_names(tmp_path) == [kept.name]
+    said = r"packed.nc: cannot be written from history_20100405T090000.nc"
+    with full_disk(20_000), pytest.raises(ThermodaError, match=said):
+        repack(kept, tmp_path / "packed.nc", START, 1, all_records=False)
+    assert kept.read_bytes() == before
+    assert not [*kept.parent.glob(".*"), *tmp_path.glob("*packed.nc*")]
+    model.forecast(0.99 * states, START, STOP, inputs)
 
 
 def test_that_inputs_that_cannot_act_are_refused_with_the_reason(make_model: MakeModel) -> None:

@@ -356,10 +356,10 @@ def test_that_keys_of_the_user_are_written_and_checked(member: Member) -> None:
     with pytest.raises(ThermodaError, match="EDDY_DIFF is no key of this version; did you mean EDDY_DIF"):
         member(namelist={"EDDY_DIFF": 1})
     with pytest.raises(ThermodaError, match="GPI_NCFILE .* must not be given together with F107"):
-        member(namelist={"GPI_NCFILE": "gpi.nc"})
+        member(namelist={"GPI_NCFILE": "$TGCMDATA/gpi.nc"})
     with pytest.raises(ThermodaError, match="HE_COEFS_NCFILE is no key of this version; version 3.0 alone"):
-        member(helium_coefficients_file="he.nc")
-    assert member(version="3.0", helium_coefficients_file="he.nc")["HE_COEFS_NCFILE"] == ("he.nc",)
+        member(helium_coefficients_file="/he.nc")
+    assert member(version="3.0", helium_coefficients_file="/he.nc")["HE_COEFS_NCFILE"] == ("/he.nc",)
 
 
 @pytest.mark.parametrize("key", ["SOURCE", "step", "F107_TIME", "prihist", "ALFAC", "SABER_NCFILE"])
@@ -379,6 +379,9 @@ def test_that_keys_written_by_us_are_refused_by_name(key: str) -> None:
         {"secondary": {"fields": []}},
         {"secondary": {"fields": ["DEN"], "bytes_per_value": 2}},
         {"namelist": {"dynamo": 1, "DYNAMO": 1}},
+        # The model would look for them in the folders of the members.
+        {"namelist": {"see_ncfile": "data/see.nc"}},
+        {"helium_coefficients_file": "data/he.nc"},
     ],
 )
 def test_that_settings_are_strict(settings: dict[str, Any]) -> None:

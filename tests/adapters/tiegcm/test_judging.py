@@ -43,8 +43,8 @@ def test_that_a_nan_in_any_field_known_or_not_is_a_fault(tmp_path: Path, small_h
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("TN", 99.0, "TN leaves [100, 5000] K in 1 values, up to 99"),
-        ("TN_NM", 6000.0, "TN_NM leaves [100, 5000]"),
+        ("TN", 99.0, "TN leaves [99.9, 5000] K in 1 values, up to 99"),
+        ("TN_NM", 6000.0, "TN_NM leaves [99.9, 5000]"),
         ("TN", 1e36, "TN is missing in 1 of "),
         ("UN", -4e5, "UN leaves [-300000, 300000] cm/s in 1 values, up to -400000"),
         ("VN_NM", 4e5, "VN_NM leaves"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,13 +179,17 @@ def test_that_outside_of_slurm_the_settings_alone_say_how_many(executable: Path)
         (["NORMAL EXIT", "Note: The following floating-point exceptions are signalling: IEEE_UNDERFLOW_FLAG"], True),
         (["NORMAL EXIT", "[WARNING] yaksa: 10 leaked handle pool objects"], True),
         (["ABNORMAL EXIT"], False),
+        # Four ranks speak at once, and Open MPI says at its end what it could not use.
+        (["NORMAL EXIT", "End execution of tiegcm2.0", "Elapsed dt        =   NORMAL EXIT"], True),
+        (["NORMAL EXIT", "[node1:77] 3 more processes have sent help message help-mpi-btl-base.txt"], True),
         (["NORMAL EXIT", "MODEL SHUTDOWN"], False),
-        (["NORMAL EXIT", "Step 2"], False),
-        (["no NORMAL EXIT"], False),
+        (["NORMAL EXIT", "mpirun noticed that process rank 2 with PID 77 exited on signal 11"], False),
+        (["NORMAL EXIT", "BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES", "NORMAL EXIT"], False),
+        ([" LABEL = 'NORMAL EXIT'", "Step 1"], False),
         ([], False),
     ],
 )
-def test_that_the_last_line_of_the_model_decides_on_a_normal_exit(lines: list[str], good: bool) -> None:
+def test_that_a_normal_exit_of_any_rank_without_a_fault_after_it_is_one(lines: list[str], good: bool) -> None:
     assert ends_normally(lines) is good
 
 
@@ -192,7 +197,24 @@ def test_that_the_cause_is_the_first_fatal_line_and_else_the_exit_status() -> No
     noise = ["Step 3", ">>> stop message: bad field", "MODEL SHUTDOWN", "BAD TERMINATION OF ONE OF YOUR PROCESSES"]
     assert why_it_ended(noise, 0) == ">>> stop message: bad field"
     assert why_it_ended(["Step 3"], 0) == "exit status 0"
-    assert why_it_ended(["Step 3"], -11) == "ended by signal 11"
+    assert why_it_ended(["Step 3"], -9) == "ended by signal 9"
+
+
+def test_that_a_shutdown_is_told_with_the_reason_that_the_model_gave() -> None:
+    lines = [">>> gethost: Cannot get HOST", *(f"line {number}" for number in range(8))]
+    lines += [">>> Getfile: could not find file /data/he.nc", ">>>>>>>> MODEL SHUTDOWN <<<<<<<<"]
+    stop = "Shutdown: stop message: Getfile: file not found"
+    assert why_it_ended([*lines, stop], 0) == f">>> Getfile: could not find file /data/he.nc; {stop}"
+    assert why_it_ended([*lines[:-2], lines[-1], stop], 0) == stop
+
+
+def test_that_a_segmentation_fault_is_told_with_a_limit_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (2**23, 2**23))
+    for lines, status in ((["Program received signal SIGSEGV"], 139), (["Step 1"], -11)):
+        assert "at most 8 MiB: 'ulimit -Hs' should be unlimited" in why_it_ended(lines, status)
+    assert "ulimit" not in why_it_ended(["Step 1"], 1)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (2**23, resource.RLIM_INFINITY))
+    assert why_it_ended(["Step 1"], -11) == "ended by signal 11"
 
 
 def test_that_the_message_is_one_line_with_member_cycle_folder_cause_and_last_lines(tmp_path: Path) -> None:

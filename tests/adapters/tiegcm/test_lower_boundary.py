@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,6 +231,25 @@ def test_that_tides_are_taken_as_they_are_without_offsets(write: Write, member_f
     semi = write_gswm(tmp_path / "semi.nc")
     assert write({}, LowerBoundaryFiles(gswm_mi_sdi_file=str(semi))) == {"GSWM_MI_SDI_NCFILE": ("gswm_mi_sdi.nc",)}
     assert (member_folder / "gswm_mi_sdi.nc").is_symlink()
+
+
+def test_that_a_full_disk_is_told_at_once_and_ends_no_process_later(
+    write: Write, member_folder: Path, full_disk: Any
+) -> None:
+    with full_disk(1000), pytest.raises(OSError, match="File too large"):
+        write({HEIGHT: 100.0})
+    gc.collect()
+    assert write({HEIGHT: 100.0}) == {"SABER_NCFILE": ("saber.nc",)}
+    with Dataset(member_folder / "saber.nc") as file:
+        assert np.all(file["Z"][:] == 0.1)
+
+
+def test_that_the_data_folder_of_the_launcher_stands_for_its_variable(tmp_path: Path) -> None:
+    files = LowerBoundaryFiles(gswm_mi_di_file="$TGCMDATA/di.nc", saber_file="/elsewhere/saber.nc")
+    there = files.with_data_folder(tmp_path)
+    assert (there.gswm_mi_di_file, there.saber_file) == (f"{tmp_path}/di.nc", "/elsewhere/saber.nc")
+    assert there.tidi_file is None
+    assert files.with_data_folder(None) == files
 
 
 def test_that_paths_may_begin_with_a_variable_of_the_environment(
