@@ -104,9 +104,11 @@ class GrowingFile(Generic[Writer]):
 
     def _write(self, records: list[Callable[[Writer], None]]) -> None:
         try:
+            # netCDF4 would make a new file where there is none.
+            self._copy.stat()
             writer = self._reopen(self._copy)
         except OSError:
-            # Somebody reads it, or it is not what we left: the named file is whole, and has what was missing.
+            # Somebody reads it, or it is lost: the named file is whole, and has what was missing.
             self._recover()
             writer, records = self._reopen(self._copy), records[-1:]
         try:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from da.borrowed_open_loop import FILE as OPEN_LOOP_FILE
 from da.borrowed_open_loop import source_folder
+from da.checksums import file_checksum
 from da.config import Experiment
 from da.drivers.space_weather_table import shipped_tables
 from da.errors import ThermodaError
 from da.model import ForecastModel, ReadsFiles
 from da.preparation import resolve_files
-from da.restart_file import file_checksum
 
 PACKAGE = Path(__file__).resolve().parent
 CODE_FOLDERS = (PACKAGE, PACKAGE.parent / "model_adapters")

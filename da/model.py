@@ -234,8 +234,8 @@ class ForecastModel(Protocol):
 
     Where single members may fail while others do not, the forecast raises :class:`da.errors.MemberForecastError`; a
     member that is not finite needs no exception. Models may offer more: :class:`StepDivisible`,
-    :class:`MembersInFiles`, :class:`KeepsForRestart`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why
-    an input cannot be perturbed.
+    :class:`MembersInFiles`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why an input cannot be
+    perturbed.
     """
 
     @property
@@ -308,26 +308,13 @@ class MembersInFiles(Protocol):
     def hold(self, times: Sequence[np.datetime64]) -> None:
         """Keep what members have of these times, of restart points, however old; replaces what was held before.
 
-        Else files that no forecast needs any more are removed. A run that continues says so before its first forecast.
+        Else files that no forecast needs any more are removed. It is told on every rank, before a restart point counts
+        as written, with the times of all points that are kept, and before the first forecast of a resumed run.
         """
         ...
 
     def discard(self, ensemble: str) -> None:
         """Remove all files of an ensemble."""
-        ...
-
-
-@runtime_checkable
-class KeepsForRestart(Protocol):
-    """What a model offers besides, which keeps more of its members than their states and removes what is old."""
-
-    def keep_for_restart(self, times: Sequence[np.datetime64]) -> None:
-        """Keep what members need to go on from these times, until the next call names others.
-
-        It is told on every rank before a restart point counts as written, with the times of all restart points that are
-        kept, and before the first forecast of a resumed run. A model with :class:`MembersInFiles` is asked with
-        ``stored`` whether all is there; one that keeps nothing but states needs none of this.
-        """
         ...
 
 

@@ -22,7 +22,7 @@ from da.analysis_observations import ObservedBatch
 from da.cycle import CycleRecord, MemberForecasts, Phase
 from da.errors import ThermodaError
 from da.inflation import InflationState
-from da.model import ASSIMILATION, OPEN_LOOP, ForecastModel, KeepsForRestart, MembersInFiles
+from da.model import ASSIMILATION, OPEN_LOOP, ForecastModel, MembersInFiles
 from da.observations import ObservationBatch
 from da.parallel import AgreedError, Communicator, collective, from_root, share
 from da.restart_description import RunDescription
@@ -165,8 +165,8 @@ class RestartWriter:
     def go_on(self, found: Restored, model: ForecastModel) -> None:
         """Count a restart point, from which a run goes on, and those before it as written."""
         self.kept = [*found.earlier, found.time][-self.keep :]
-        if isinstance(model, KeepsForRestart):
-            model.keep_for_restart(self.kept)
+        if isinstance(model, MembersInFiles):
+            model.hold(self.kept)
 
     def due(self, record: CycleRecord) -> bool:
         """Return whether a point is to be written after this record of the leading ensemble.
@@ -221,8 +221,8 @@ class RestartWriter:
                     "count": int(leading.states.shape[1]),
                     "sha256": write_arrays(self.folder.writing / name, arrays),
                 }
-                if isinstance(leading.forecasts.model, KeepsForRestart):
-                    leading.forecasts.model.keep_for_restart(times)
+                if isinstance(leading.forecasts.model, MembersInFiles):
+                    leading.forecasts.model.hold(times)
             entries = self.comm.gather(entry)
             common, waiting = _common(leading.waiting, analysis)
             index = {

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.atomic_file import flush_to_disk
+from da.checksums import file_checksum
 from da.errors import ThermodaError
 
 INDEX = "index.json"
 WRITING, RETIRED = ".writing", ".retired"
 """Names in the folder of restart points that are not one."""
-HASHED_BYTES = 2**22
 
 
 class DamagedRestartError(ThermodaError):
@@ -95,12 +95,6 @@ def read_arrays(path: Path, checksum: str) -> dict[str, NDArray[Any]]:
             return {str(name): np.lib.format.read_array(stream, allow_pickle=False) for name in names}
     except (OSError, ValueError) as error:
         raise DamagedRestartError(f"{path}: cannot be read ({error})") from error
-
-
-def file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file's content; OSError where it cannot be read."""
-    with path.open("rb", buffering=0) as stream:
-        return hashlib.file_digest(stream, "sha256", _bufsize=HASHED_BYTES).hexdigest()
 
 
 def write_index(folder: Path, content: Mapping[str, Any]) -> None:

@@ -77,11 +77,11 @@ class Launch:
             raise ThermodaError(f"--ranks {self.ranks}: there is no mpiexec; see python -m da doctor")
 
     def command(self, file: Path, overwrite: bool) -> list[str]:
-        """Return the command that runs a file."""
+        """Return the command that runs a file, or goes on with what an interrupted run left."""
         python = [sys.executable, "-m", "da"]
         if self.launcher is not None and self.ranks > 1:
             python = [str(self.launcher), "-n", str(self.ranks), sys.executable, "-m", "mpi4py", "-m", "da"]
-        return [*python, "run", str(file), *(["--overwrite"] if overwrite else [])]
+        return [*python, "run", "--overwrite" if overwrite else "--resume", str(file)]
 
 
 def run_study(

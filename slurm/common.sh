@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What the job scripts share; nothing here depends on the site.
 
+readonly PROGRAM_FAULT=1         # of da; it would come again
+readonly INPUT_FAULT=2           # the same
+readonly ATTEMPTS=3              # in one job, after any other status
 readonly STOPPED=75              # da: a signal stopped the run, which can be resumed (EX_TEMPFAIL)
 readonly KILLED_BY_USR1=138      # the signal came before the program listened; nothing is lost by starting again
 
@@ -27,12 +30,25 @@ run_listening() {
     return "$status"
 }
 
+# Runs a command, again where it ends in a way that is not its own, such as a killed rank or an MPI that does not start.
+run_trying() {
+    local status attempt
+    for ((attempt = 1; attempt <= ATTEMPTS; attempt++)); do
+        run_listening "$@" && return 0 || status=$?
+        case $status in
+            "$PROGRAM_FAULT" | "$INPUT_FAULT" | "$STOPPED" | "$KILLED_BY_USR1") break ;;
+            *) echo "job $SLURM_JOB_ID: attempt $attempt of $ATTEMPTS ended with status $status" >&2 ;;
+        esac
+    done
+    return "$status"
+}
+
 # Runs a command; where it was stopped on the way, puts this job back into the queue and ends it.
 run_or_requeue() {
     local status job=$SLURM_JOB_ID
     # The number of an array's last task is that of the whole array.
     [[ -z ${SLURM_ARRAY_TASK_ID:-} ]] || job="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
-    run_listening "$@" && status=0 || status=$?
+    run_trying "$@" && status=0 || status=$?
     case $status in
         0) return 0 ;;
         "$STOPPED" | "$KILLED_BY_USR1") ;;

@@ -19,7 +19,7 @@
 MODULES=()                                                   # such as (python/3.12)
 : "${THERMODA_SOURCE:=$SLURM_SUBMIT_DIR}"                    # folder that holds slurm/common.sh
 : "${THERMODA_ENVIRONMENT:=$THERMODA_SOURCE/.venv}"          # virtual environment, or a copy on the nodes
-: "${THERMODA_LAUNCH:=srun --mpi=pmi2}"                      # starts MPI processes; with the site's own MPI as it says
+: "${THERMODA_LAUNCH:=srun --mpi=pmi2 --wait=60}"            # starts MPI processes; with the site's own MPI as it says
 : "${THERMODA_DATA:=}"                                       # folder of measurements; empty for synthetic ones
 MOST_RESTARTS=100                                            # then a job is not put back into the queue any more
 # ---- Site: end ----

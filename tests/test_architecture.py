@@ -14,6 +14,7 @@ NUMERICAL_PACKAGES = ("da.filters", "da.localization", "da.inflation", "da.obser
 NUMERICAL_CORE = ("constraints", "operators", "hydrostatics", "moments", "load_balance", "diagnostics")
 STANDARD = set(sys.stdlib_module_names)
 ADAPTER_MAY_IMPORT = {
+    "checksums",
     "classic_netcdf",
     "constants",
     "drivers",
@@ -22,6 +23,7 @@ ADAPTER_MAY_IMPORT = {
     "model",
     "msis",
     "operators",
+    "run_lock",
     "twin",
 }
 FORBIDDEN_NAMES = {"io", "types", "logging", "random", "utils"}

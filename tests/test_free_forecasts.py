@@ -21,6 +21,7 @@ from da.config import Experiment, read_experiment
 from da.cycle import CycleRecord, MemberForecasts, Phase
 from da.errors import ThermodaError
 from da.free_forecasts import FreeForecastPlan, free_forecast, free_forecast_name
+from da.key_figures import RunRecord, run_figures
 from da.model import FREE_FORECAST, MemberInputs
 from da.parallel import SerialCommunicator
 from da.reporting import RunProgress
@@ -125,6 +126,9 @@ def test_that_free_forecasts_are_scored_by_lead_time_with_all_baselines(runs: Pa
     assert scores["lead_time_name"].to_numpy().tolist() == ["0 to 1 h", "1 to 3 h"]
     baselines = ["MSIS", "calibrated MSIS", "persisted scale factor", "open loop", "forecast"]
     assert np.isfinite(scores["free_forecast_rms_log_ratio"].sel(row_name=baselines)).all()
+    kept = run_figures(RunRecord("free", "complete", 1.0, 1.0, {}), written(folder, "evaluation.nc"))
+    assert kept["free_forecast_rms_log_ratio"].dims == ("run", "satellite", "lead_time", "row")
+    np.testing.assert_array_equal(kept["lead_time_name"], scores["lead_time_name"])
     for number, satellite in enumerate(evaluate(folder).satellites):
         assert scores["free_forecast_number"].sel(lead_time_name="0 to 1 h", row_name="MSIS")[number] == (
             satellite.points.time.size

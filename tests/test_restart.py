@@ -43,18 +43,19 @@ def _same_files(one: Path, other: Path) -> bool:
 
 @pytest.fixture
 def stopped_after(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let a signal come while a record of a time is written: ``stopped_after("2010-04-05T01:20")``."""
+    """Let a signal come, once, while a record of a time is written: ``stopped_after("2010-04-05T01:20")``."""
+    arranged: dict[tuple[np.datetime64, str], signal.Signals] = {}
+    ordinary = RunRecorder.assimilation
+
+    def assimilation(self: RunRecorder, record: Any) -> None:
+        ordinary(self, record)
+        if number := arranged.pop((record.time, str(record.phase)), None):
+            signal.raise_signal(number)
 
     def arrange(time: str, phase: str = "forecast", number: signal.Signals = signal.SIGUSR1) -> None:
-        ordinary = RunRecorder.assimilation
+        arranged[np.datetime64(time, "ns"), phase] = number
 
-        def assimilation(self: RunRecorder, record: Any) -> None:
-            ordinary(self, record)
-            if record.time == np.datetime64(time) and record.phase == phase:
-                signal.raise_signal(number)
-
-        monkeypatch.setattr(RunRecorder, "assimilation", assimilation)
-
+    monkeypatch.setattr(RunRecorder, "assimilation", assimilation)
     return arrange
 
 
@@ -68,14 +69,12 @@ def test_that_an_interrupted_run_ends_as_an_uninterrupted_one(
     runs, file = tmp_path / "runs", tiny_experiment(**LONGER)
     assert command_line("run", file).status == 0
     (runs / "tiny").rename(runs / "whole")
-    with monkeypatch.context() as patch:
-        stopped_after("2010-04-05T00:40")
-        ended = command_line("run", file)
-        assert (ended.status, ended.err.startswith("stopped by SIGUSR1 after 2010-04-05T00:40")) == (75, True)
-        assert f"python -m da resume {runs / 'tiny'}" in " ".join(ended.err.split())
-        patch.undo()
+    stopped_after("2010-04-05T00:40")
+    ended = command_line("run", file)
+    assert (ended.status, ended.err.startswith("stopped by SIGUSR1 after 2010-04-05T00:40")) == (75, True)
+    assert f"python -m da resume {runs / 'tiny'}" in " ".join(ended.err.split())
     assert [one.name for one in sorted((runs / "tiny.partial" / "restart").iterdir())] == [
-        "20100405T000000_2_analysis",
+        "20100405T000000_1_forecast",
         "20100405T004000_1_forecast",
     ]
     refused = command_line("run", file).error
@@ -83,7 +82,6 @@ def test_that_an_interrupted_run_ends_as_an_uninterrupted_one(
     assert "--overwrite" in refused
     stopped_after("2010-04-05T02:00", "analysis", signal.SIGTERM)
     assert command_line("resume", file).status == 75
-    monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert command_line("resume", "runs/tiny.partial").status == 0
     assert _same_files(runs / "tiny", runs / "whole")
@@ -101,7 +99,6 @@ def unfinished(
     tiny_experiment: WriteExperiment,
     command_line: CommandLine,
     stopped_after: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> Path:
     """Return the folder of a run that was stopped, next to the table that it read."""
@@ -110,7 +107,6 @@ def unfinished(
     shutil.copyfile(shipped_tables()[0], tmp_path / "indices.txt")
     stopped_after("2010-04-05T00:30")
     assert command_line("run", tiny_experiment(drivers={"table": str(tmp_path / "indices.txt")})).status == 75
-    monkeypatch.undo()
     return tmp_path / "runs" / "tiny.partial"
 
 
@@ -142,7 +138,7 @@ def test_that_a_damaged_point_is_told_and_the_one_before_it_serves(
     assert "is damaged" in caplog.text
     assert "the restart point before it is tried" in caplog.text
     story = json.loads((unfinished.with_name("tiny") / "provenance.json").read_text(encoding="utf-8"))["interruptions"]
-    assert story[0]["from"] == "2010-04-05T00:00:00 (analysis)"
+    assert story[0]["from"] == "2010-04-05T00:00:00 (forecast)"
     assert "is damaged" in story[0]["damaged_restart_points"][0]
 
 

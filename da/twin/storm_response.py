@@ -46,8 +46,8 @@ class StormResponse:
     with the ap of the 3-hour interval that holds ``t`` (never of a later one) and a pattern ``P`` of global mean 1: a
     ring about each magnetic pole, wider equatorward the larger Kp, stronger about magnetic midnight and in the summer
     hemisphere. The integration begins at rest with the first day that the drivers hold; those that
-    `da.drivers.load_drivers` returns reach back by five days before what they were loaded for, four cooling times: of an
-    earlier storm 1 % is missed.
+    `da.drivers.load_drivers` returns reach back by five days before what they were loaded for, four cooling times: 1 %
+    of an earlier storm is missed.
 
     Height enters by ``A(z) = (z - base) / (reference - base)``, zero below ``base`` and constant above 700 km: what an
     expanding column does to ln density. Below 300 km ever more of ``h`` is replaced by its mean over the past,

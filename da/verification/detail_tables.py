@@ -139,8 +139,8 @@ def _groups(details: SatelliteDetails) -> Table:
 def _lead_times(statistics: LeadTimeStatistics) -> Table:
     table = _table(
         f"{statistics.satellite}: {statistics.forecasts} free forecasts, mean / RMS of ln(o/m) by lead time",
-        "free forecasts know the indices and the solar wind of their own time, as the open loop does\n"
-        "persisted: scale factor of the start; calibrated: a hindsight, with the factor of the time of the point",
+        "free forecasts know the indices and the solar wind of their own time,\nas the open loop does; "
+        "persisted: scale factor of the start; calibrated:\na hindsight, with the factor of the time of the point",
     )
     table.add_column("n", justify="right", no_wrap=True)
     for row in LEAD_TIME_ROWS:

@@ -57,8 +57,8 @@ MEMBERS_AT_ONCE = 16
 
 
 LARGEST_COOLING_RATIO = 2.0
-"""Anomalies of ln(w/w_N2) beyond this cool as much as this: cooling that is linear in them has no bounds otherwise, and
-an analysis that leaves hardly any O would heat by hundreds of kelvins in hours."""
+"""No composition cools or heats more than anomalies of ln(w/w_N2) of this size on all levels: what is linear in them has
+no bounds otherwise, and an analysis that leaves hardly any O would heat by hundreds of kelvins in hours."""
 
 FLAT_TEMPERATURE_K = 181.0
 FLAT_HEIGHT_M = 96.37e3
@@ -261,13 +261,14 @@ class ColumnPhysics:
         advected = self._advection(step, before, inputs, members)
         flat = self._flat_warming(step, drivers, middle) if self._flat else None
         share = min(self._settings.step_s / duration_s, 1.0)
+        most_cooled = LARGEST_COOLING_RATIO * np.abs(step.cooling_by_composition).sum(axis=1)[:, None, None, None]
         for part in _parts(members):
             then = {name: self.layout.field(source, name)[..., part] for name in ("temperature", *FRACTIONS)}
             tau, ratio = anomalies_of(then, before)
             warmed = _on_levels(step.temperature, tau * damping[:, None, None, part])
             warmed += uniform.temperature[:, None, None, part]
-            bounded = np.clip(ratio, -LARGEST_COOLING_RATIO, LARGEST_COOLING_RATIO)
-            warmed -= _on_levels(step.cooling_by_composition, bounded)
+            cooled = _on_levels(step.cooling_by_composition, ratio)
+            warmed -= np.clip(cooled, -most_cooled, most_cooled, out=cooled)
             if flat is not None:
                 warmed += flat
             warmed = _spread(horizontal, warmed, duration_s)

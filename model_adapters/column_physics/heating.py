@@ -247,8 +247,8 @@ def particle_map(
 ) -> FloatArray:
     """Return the share of the globe's particle heating per area [m-2]: stronger and wider at midnight than at noon.
 
-    Parameters and results as of `joule_map`, half of the power in each hemisphere; ``resolution_deg`` is added in quadrature to the half-widths, so that
-    an oval narrower than the grid's cells does not fall between them.
+    Parameters and results as of `joule_map`, half of the power in each hemisphere; ``resolution_deg`` is added in
+    quadrature to the half-widths, so that an oval narrower than the grid's cells does not fall between them.
     """
     distance, midnight = _about_centre(magnetic_latitude, magnetic_local_time_h, offset_deg)
     share = 0.5 * (1.0 + midnight[..., None])

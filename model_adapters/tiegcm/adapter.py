@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from da.checksums import file_checksum
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.errors import MemberForecastError, ThermodaError
 from da.model import ForecastModel, MemberInputs, StateLayout
-from da.restart_file import file_checksum
 from model_adapters.tiegcm.bottom_heights import BottomHeights
 from model_adapters.tiegcm.heights import state_height
 from model_adapters.tiegcm.history import HistoryHeader, read_header

@@ -29,7 +29,7 @@ def show(job: dict[str, str], log: Path) -> None:
     print({name: job[name] for name in names if name in job}, log.read_text(encoding="utf-8"), sep="\n")  # noqa: T201
 
 
-@pytest.mark.parametrize("launch", ["srun --mpi=pmi2", "mpiexec"])
+@pytest.mark.parametrize("launch", ["srun --mpi=pmi2 --wait=60", "mpiexec"])
 def test_that_a_job_runs_an_experiment_on_its_ranks(
     slurm: Any, tiny_experiment: WriteExperiment, tmp_path: Path, launch: str
 ) -> None:
@@ -93,13 +93,13 @@ def test_that_a_run_stopped_at_the_time_limit_requeues_itself_goes_on_and_is_tha
     slurm: Any, tiny_experiment: WriteExperiment, tmp_path: Path
 ) -> None:
     def long(name: str) -> Path:
-        # 121 cycles of two forecasts that take half a second more. Slurm sends the signal up to a minute early: after
+        # 97 cycles of two forecasts that take half a second more. Slurm sends the signal up to a minute early: after
         # 30 to 90 s of a job of two minutes.
-        times = {"start": "2010-04-01T00:00:00Z", "stop": "2010-04-06T00:00:00Z"}
+        times = {"start": "2010-04-01T00:00:00Z", "stop": "2010-04-05T00:00:00Z"}
         section = {"experiment": {**times, "output_folder": str(tmp_path / "runs" / name)}}
         return tiny_experiment(**section, output={"interval_min": 60}).rename(tmp_path / f"{name}.yaml")
 
-    slowly = f"srun --mpi=pmi2 python {Path(__file__).with_name('slowly.py')}"
+    slowly = f"srun --mpi=pmi2 --wait=10 python {Path(__file__).with_name('slowly.py')}"
     options = ("--ntasks=2", "--time=2", "--signal=B:USR1@30", "--output=chain.log")
     chain = slurm.submit(tmp_path, "restart_chain.sh", long("chain"), options=options, THERMODA_LAUNCH=slowly)
     options = ("--ntasks=2", "--time=40", "--output=whole.log")

@@ -55,7 +55,7 @@ def test_that_a_campaign_spins_up_and_runs_its_members_as_job_steps(
     assert (job["JobState"], job["ExitCode"]) == ("COMPLETED", "0:0"), log
     provenance = json.loads((tmp_path / "runs" / "tiny" / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["complete"]
-    assert provenance["member_failures"] == []
+    assert not any(provenance["member_failures"].values())
     told = (Path(slurm.environment["SLURM_CONF"]).parent / "slurmd.log").read_text(encoding="utf-8")
     # Three members: an hour of spin-up, then an hour of the open loop and one of the assimilation.
     assert told.count(f"launch task StepId={number}.") == 9

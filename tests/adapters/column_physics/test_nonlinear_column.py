@@ -137,7 +137,7 @@ def test_that_with_all_tangents_temperature_obeys_the_linear_model(twin: Nonline
 
 
 def test_that_heating_warms_and_as_much_cooling_cools_by_about_as_much(twin: NonlinearColumn) -> None:
-    seconds, levels = 12 * 3600.0, twin.reference.zp.size
+    seconds, levels = 6 * 3600.0, twin.reference.zp.size
     warm, cold = (
         twin.integrate(twin.rest, heating_of(twin, amplitude, seconds), [seconds])[0, :levels]
         for amplitude in (50.0, -50.0)

@@ -164,7 +164,7 @@ def test_that_without_an_offset_of_the_oval_joule_heating_is_the_same_at_all_lon
 ) -> None:
     joule, particles = high_latitude.joule_map, high_latitude.particle_map
     with_offset = np.ptp(stormy(upright, storm)[20], axis=1).max()
-    monkeypatch.setattr(high_latitude, "joule_map", lambda *args: joule(*args, offset_deg=0.0))
+    monkeypatch.setattr(high_latitude, "joule_map", lambda *args, **settings: joule(*args, offset_deg=0.0, **settings))
     monkeypatch.setattr(
         high_latitude, "particle_map", lambda *args, **settings: particles(*args, offset_deg=0.0, **settings)
     )
