@@ -1,6 +1,6 @@
 """Run an experiment, evaluate it, and print both with the machine and the versions.
 
-python benchmarks/run_experiment.py experiments/champ_grace_2002/direct.yaml --ranks 2 > benchmarks/champ_grace_2002_direct.txt
+python benchmarks/run_experiment.py experiments/champ_grace_2002/direct.yaml > benchmarks/champ_grace_2002_direct.txt
 """
 
 from __future__ import annotations
