@@ -329,7 +329,8 @@ class Campaign:
         run = self.new_run()
         with tmpfs(run.home) as resize:
             run.write()
-            resize(int(share * self._largest_size()))
+            given = sum(path.stat().st_size for path in run.home.iterdir())
+            resize(given + int(share * self._needed()))
             stopped = run.complete("run")
             result.tried += 1
             result.unreadable += run.unreadable()
@@ -340,9 +341,9 @@ class Campaign:
             result.recovered += done and clean
             result.equal += done and equal(self.reference.final, run.final)
 
-    def _largest_size(self) -> int:
-        """Return about how much an unfinished run has on disk: outputs twice, three restart points."""
-        return 2 * sum(path.stat().st_size for path in self.reference.home.rglob("*") if path.is_file())
+    def _needed(self) -> int:
+        """Return about how much an unfinished run writes: outputs twice, and as much again for restart points."""
+        return 3 * sum(path.stat().st_size for path in self.reference.final.iterdir())
 
     def sick_members(self, count: int) -> tuple[Count, float, float]:
         """Let every tenth forecast of a member fail, and kill such runs; return also the misfits without and with."""

@@ -115,7 +115,7 @@ class RunLoop:
         self.timer.measure("restart points", partial(self._write, record, free, signal))
         if signal:
             raise RunStopped(
-                f"stopped by {signal} after {record.time} ({record.phase}); go on with: python -m da resume "
+                f"stopped by {signal} after {np.datetime_as_string(record.time, unit='s')} ({record.phase}); go on with: python -m da resume "
                 f"{self.recorder.final_folder}"
             )
 

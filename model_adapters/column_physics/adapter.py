@@ -57,8 +57,8 @@ MEMBERS_AT_ONCE = 16
 
 
 LARGEST_COOLING_RATIO = 2.0
-"""No composition cools or heats more than anomalies of ln(w/w_N2) of this size on all levels. What is linear in them has
-no bounds otherwise, and an analysis that leaves hardly any O would heat by hundreds of kelvins in hours."""
+"""No composition cools or heats more than anomalies of ln(w/w_N2) of this size on all levels. What is linear in them
+has no bounds otherwise, and an analysis that leaves hardly any O would heat by hundreds of kelvins in hours."""
 
 FLAT_TEMPERATURE_K = 181.0
 FLAT_HEIGHT_M = 96.37e3
