@@ -2,11 +2,12 @@
 
     python benchmarks/faults.py > benchmarks/faults.txt
 
-A small twin experiment is run once on two ranks; then faults are put upon further runs of it. Moments are uniform (from
-a seed) between the creation of a run's folder and the time at which the undisturbed run ended. A run that is killed is
-gone on with by ``python -m da resume`` on as many ranks; one, two or four kills in turn hit the same run. Then its
-files are compared with those of the undisturbed run, bit for bit. Results that other processes might read are opened
-after every kill, and at random moments of a run; a value that is missing counts as unreadable.
+A small twin experiment is run once on two ranks; then faults are put upon further runs of it. The moment of a fault is a
+random hour of the experiment (from a seed; also before the first restart point) and a random delay of up to what an hour
+of it takes. A run that is killed is gone on with by ``python -m da resume`` on as many ranks; one, two or four kills in
+turn hit the same run. Then its files are compared with those of the undisturbed run, bit for bit. Results that other
+processes might read are opened after every kill, and at random moments of a run; a value that is missing counts as
+unreadable.
 
 The disk is a tmpfs, for which one must be root; elsewhere that part is left out. ``--program`` is for the children: the
 command line with an adapter whose members fail in every tenth forecast.
@@ -43,6 +44,8 @@ from da.storage import partial_path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SEED, RANKS, LIMIT_S, POLL_S = 20100405, 2, 300.0, 0.01
+HOURS = 8
+"""Length of the experiment; a restart point follows every hour."""
 STRIKES = (1, 2, 4)
 """Kills that one run gets before it may go on to its end, in turn."""
 FAILING_SHARE = 0.1
@@ -151,6 +154,10 @@ class Run:
     def go_on(self) -> bool:
         """Resume, or start where nothing was begun; return whether the run is complete then."""
         return self.complete("resume" if self.partial.exists() else "run") == 0 and self.final.exists()
+
+    def hour(self) -> int:
+        """Return the hour of the newest restart point, -1 where there is none yet."""
+        return max((int(point.name[9:11]) for point in (self.partial / "restart").glob("2*")), default=-1)
 
     def unreadable(self) -> int:
         """Return how many of the output files cannot be read, or have a record that is not whole."""
@@ -401,7 +408,10 @@ class Campaign:
         """Start, strike at a random moment, and return whether the run was hit before its end."""
         process = run.start(command)
         self._folder_there(run, process)
-        time.sleep(float(self._rng.uniform(0.5 if late else 0.0, 1.0)) * self.duration_s)
+        hour = int(self._rng.integers(max(run.hour(), 1 if late else -1), HOURS))
+        while process.poll() is None and run.hour() < hour:
+            time.sleep(POLL_S)
+        time.sleep(float(self._rng.uniform(0.0, self.duration_s / HOURS)))
         if process.poll() is not None:
             return False
         strike(process, self._rng)
@@ -484,7 +494,7 @@ def as_program() -> None:
 def campaign(root: Path, kills: int, minutes: float) -> None:
     """Put all faults upon runs and print the table, a line as soon as it is known."""
     began, one = time.monotonic(), Campaign(root, minutes)
-    print(f"{kills} kills at random moments of the {one.duration_s:.1f} s of a run on {RANKS} ranks, seed {SEED}")
+    print(f"{kills} kills at random moments of a run of {one.duration_s:.1f} s on {RANKS} ranks, seed {SEED}")
     print(f"{'fault':58s} {'tried':>5s} {'recovered':>9s} {'results equal':>13s} {'unreadable':>10s}", flush=True)
 
     def show(count: Count) -> None:

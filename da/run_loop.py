@@ -114,9 +114,9 @@ class RunLoop:
             return
         self.timer.measure("restart points", partial(self._write, record, free, signal))
         if signal:
+            when = f"{np.datetime_as_string(record.time, unit='s')} ({record.phase})"
             raise RunStopped(
-                f"stopped by {signal} after {np.datetime_as_string(record.time, unit='s')} ({record.phase}); go on with: python -m da resume "
-                f"{self.recorder.final_folder}"
+                f"stopped by {signal} after {when}; go on with: python -m da resume {self.recorder.final_folder}"
             )
 
     def _write(self, record: CycleRecord, free: CycleRecord | None, signal: str) -> None:
