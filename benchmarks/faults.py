@@ -2,12 +2,12 @@
 
     python benchmarks/faults.py > benchmarks/faults.txt
 
-A small twin experiment is run once on two ranks; then faults are put upon further runs of it. The moment of a fault is a
-random hour of the experiment (from a seed; also before the first restart point) and a random delay of up to what an hour
-of it takes. A run that is killed is gone on with by ``python -m da resume`` on as many ranks; one, two or four kills in
-turn hit the same run. Then its files are compared with those of the undisturbed run, bit for bit. Results that other
-processes might read are opened after every kill, and at random moments of a run; a value that is missing counts as
-unreadable.
+A small twin experiment is run once on two ranks; then faults are put upon further runs of it. The moment of a fault is
+a random hour of the experiment (from a seed; also before the first restart point) and a random delay of up to what an
+hour of it takes. A run that is killed is gone on with by ``python -m da resume`` on as many ranks; one, two or four
+kills in turn hit the same run. Then its files are compared with those of the undisturbed run, bit for bit. Results that
+other processes might read are opened after every kill, and at random moments of a run; a value that is missing counts
+as unreadable.
 
 The disk is a tmpfs, for which one must be root; elsewhere that part is left out. ``--program`` is for the children: the
 command line with an adapter whose members fail in every tenth forecast.
