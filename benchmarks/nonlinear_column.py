@@ -245,7 +245,8 @@ def print_operators(case: Case) -> None:
         ends = [(rates[k], 1e-3 * case.height[k]) for k in (int(np.argmin(rates)), int(np.argmax(rates)))]
         span = " to ".join(f"{rate:+.1f} K/h at {km:.0f} km" for rate, km in ends)
         print(
-            f"     heating (cooling alone is in the linear model) by ln(w/w_N2) of {name:2s} greater by 1 everywhere: {span}"
+            "     heating (cooling alone is in the linear model) by ln(w/w_N2) of"
+            f" {name:2s} greater by 1 everywhere: {span}"
         )
 
 
