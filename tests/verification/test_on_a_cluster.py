@@ -24,8 +24,8 @@ distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """Return the client of two workers within this process."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": DASHBOARD}
+    """Return the client of two workers; processes, as HDF5 does not bear threads."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": DASHBOARD}
     with connected(distributed.LocalCluster(**options)) as one:
         yield one
 
