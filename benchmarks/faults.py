@@ -166,7 +166,17 @@ class Run:
 
 
 def readable(path: Path) -> bool:
-    """Return whether a file can be opened and read, and no value of a record is missing."""
+    """Return whether a file can be opened and read, in a process of its own, and no value of a record is missing."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with suppress(BaseException):
+            status = 0 if _is_whole(path) else 1
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _is_whole(path: Path) -> bool:
     try:
         with xr.open_dataset(path, engine="netcdf4") as dataset:
             dataset.load()

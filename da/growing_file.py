@@ -3,13 +3,17 @@
 HDF5 changes a file in several places for every record: one who opens it meanwhile, or a process that is killed
 meanwhile, finds half of it. A growing file is therefore kept twice. Records are added to a hidden copy, which takes the
 file's name when it is closed again; what had the name until then is the next hidden copy, one record behind. Whoever
-opens the file gets a whole one that stays as it is until the record after the next one; whoever keeps it open longer
-keeps it as it is: HDF5 locks what it reads, and what is locked is left to its reader and replaced by a new copy.
+opens the file gets a whole one that stays as it is for as long as he keeps it open: a hidden copy that somebody has open
+is left to him and replaced by a new one. Of readers on other hosts only the locks of HDF5 are seen; a plain copy made
+there must not take longer than a record.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +34,21 @@ class Closable(Protocol):
 Writer = TypeVar("Writer", bound=Closable)
 
 COPY, FORMER = "copy", "former"
+
+
+def refuse_open_elsewhere(path: Path) -> None:
+    """Raise OSError where a file is not there, or anybody of this host has it open, for reading too."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        # Some file systems of networks have no leases: there the locks of HDF5 must do.
+        logging.getLogger(__name__).debug("%s: no lease (%s)", path, error)
+    finally:
+        os.close(handle)
 
 
 class GrowingFile(Generic[Writer]):
@@ -104,8 +123,7 @@ class GrowingFile(Generic[Writer]):
 
     def _write(self, records: list[Callable[[Writer], None]]) -> None:
         try:
-            # netCDF4 would make a new file where there is none.
-            self._copy.stat()
+            refuse_open_elsewhere(self._copy)
             writer = self._reopen(self._copy)
         except OSError:
             # Somebody reads it, or it is lost: the named file is whole, and has what was missing.

@@ -17,7 +17,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from da.errors import ThermodaError
 from da.inheritance import INHERITS, KeyPath, Layer, ResolvedText, merged, overlay, position, resolved_text
@@ -86,7 +86,11 @@ class _Extent:
 
 
 def _children(node: Node) -> Iterable[Node]:
+    """Return what a node holds; ConstructorError for a list or section as a key, which Python cannot always hash."""
     if isinstance(node, MappingNode):
+        for key, _ in node.value:
+            if not isinstance(key, ScalarNode):
+                raise ConstructorError(None, None, "keys should be strings", key.start_mark)
         return (one for pair in node.value for one in pair)
     return node.value if isinstance(node, SequenceNode) else ()
 

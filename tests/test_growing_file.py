@@ -91,6 +91,18 @@ def test_that_what_a_reader_keeps_open_is_never_changed(tmp_path: Path) -> None:
     assert _values(tmp_path / "a.nc") == [0.0, 1.0, 2.0, 3.0]
 
 
+def test_that_what_is_being_copied_is_never_changed(tmp_path: Path) -> None:
+    file = _grown(tmp_path / "a.nc")
+    _add(file, 0)
+    with (tmp_path / "a.nc").open("rb") as copied:
+        first = copied.read(1000)
+        for number in (1, 2, 3):
+            _add(file, number)
+        (tmp_path / "copy.nc").write_bytes(first + copied.read())
+    assert _values(tmp_path / "copy.nc") == [0.0]
+    assert _values(tmp_path / "a.nc") == [0.0, 1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize("left", ["copy half written", "copy lost", "between the two renames", "without hard links"])
 def test_that_a_file_is_gone_on_with_whatever_a_kill_left(tmp_path: Path, left: str) -> None:
     path, copy, former = (tmp_path / name for name in ("a.nc", ".a.copy.nc", ".a.former.nc"))

@@ -47,5 +47,6 @@ def test_that_the_numbers_that_old_runs_are_repeated_from_stay_as_they_are() -> 
         "TWIN_TRUTH": 3,
         "TWIN_NOISE": 4,
         "ADDITIVE_INFLATION": 5,
+        "MEMBER_REPLACEMENT": 6,
     }
     assert raw(2010, Purpose.PERTURBATIONS, 3, 2) == (17321893798305324829, 4597245823889440775)
