@@ -3,9 +3,9 @@
 HDF5 changes a file in several places for every record: one who opens it meanwhile, or a process that is killed
 meanwhile, finds half of it. A growing file is therefore kept twice. Records are added to a hidden copy, which takes the
 file's name when it is closed again; what had the name until then is the next hidden copy, one record behind. Whoever
-opens the file gets a whole one that stays as it is for as long as he keeps it open: a hidden copy that somebody has open
-is left to him and replaced by a new one. Of readers on other hosts only the locks of HDF5 are seen; a plain copy made
-there must not take longer than a record.
+opens the file gets a whole one that stays as it is for as long as he keeps it open: a hidden copy that somebody has
+open is left to him and replaced by a new one. Of readers on other hosts only the locks of HDF5 are seen; a plain copy
+made there must not take longer than a record.
 """
 
 from __future__ import annotations
