@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from netCDF4 import Dataset
+from processes import descendants, ranks_of
 from ruamel.yaml import YAML
 
 from da.cli import EXIT_STOPPED, main
@@ -207,30 +208,6 @@ def _equal_files(one: Path, other: Path) -> bool:
         )
 
 
-def descendants(process: int) -> list[int]:
-    """Return the numbers of the processes below one."""
-    parent: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent[int(path.parent.name)] = int(
-                path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
-            )
-    found = [process]
-    for one in found:
-        found += [child for child, own in parent.items() if own == one]
-    return found[1:]
-
-
-def ranks_of(process: int) -> list[int]:
-    """Return the numbers of the Python processes below a launcher."""
-    found = []
-    for one in descendants(process):
-        with suppress(OSError):
-            if b"python" in Path(f"/proc/{one}/cmdline").read_bytes().split(b"\0")[0]:
-                found.append(one)
-    return found
-
-
 def kill_one_rank(launcher: subprocess.Popen[bytes], rng: np.random.Generator) -> None:
     """Kill one rank without warning."""
     if ranks := ranks_of(launcher.pid):
@@ -242,6 +219,15 @@ def kill_all(launcher: subprocess.Popen[bytes], rng: np.random.Generator) -> Non
     for one in (launcher.pid, *descendants(launcher.pid)):
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
+
+
+def kill_launcher(launcher: subprocess.Popen[bytes], rng: np.random.Generator) -> None:
+    """Kill the launcher alone without warning, and wait until the ranks that lost it are gone."""
+    orphans = descendants(launcher.pid)
+    launcher.kill()
+    end = time.monotonic() + LIMIT_S
+    while any(Path(f"/proc/{orphan}").exists() for orphan in orphans) and time.monotonic() < end:
+        time.sleep(POLL_S)
 
 
 def terminate(launcher: subprocess.Popen[bytes], rng: np.random.Generator) -> None:
@@ -504,7 +490,7 @@ def as_program() -> None:
 def campaign(root: Path, kills: int, minutes: float) -> None:
     """Put all faults upon runs and print the table, a line as soon as it is known."""
     began, one = time.monotonic(), Campaign(root, minutes)
-    print(f"{kills} kills at random moments of a run of {one.duration_s:.1f} s on {RANKS} ranks, seed {SEED}")
+    print(f"{kills} times SIGKILL at random moments of a run of {one.duration_s:.1f} s on {RANKS} ranks, seed {SEED}")
     print(f"{'fault':58s} {'tried':>5s} {'recovered':>9s} {'results equal':>13s} {'unreadable':>10s}", flush=True)
 
     def show(count: Count) -> None:
@@ -523,9 +509,11 @@ def campaign(root: Path, kills: int, minutes: float) -> None:
     sick, without, with_failures = one.sick_members(3)
     show(sick)
     # Last, as the time is up on a busy machine before all are done.
-    show(one.kills("SIGTERM of mpirun", terminate, kills - 2 * (kills // 3)))
-    show(one.kills("SIGKILL of mpirun and all ranks", kill_all, kills // 3))
-    show(one.kills("SIGKILL of one rank", kill_one_rank, kills // 3))
+    third = kills // 3
+    show(one.kills("SIGKILL of one rank", kill_one_rank, kills - 2 * third))
+    show(one.kills("SIGKILL of mpirun alone", kill_launcher, third))
+    show(one.kills("SIGKILL of mpirun and all ranks", kill_all, third))
+    show(one.kills("SIGTERM of mpirun", terminate, third))
     print(
         f"root-mean-square of ln(observed/forecast): {without:.4f} undisturbed, {with_failures:.4f} with "
         f"{FAILING_SHARE:.0%} of the members' forecasts failing"
@@ -539,7 +527,7 @@ if __name__ == "__main__":
         as_program()
     else:
         parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--kills", type=int, default=50)
+        parser.add_argument("--kills", type=int, default=50, help="how often SIGKILL strikes; SIGTERM comes beside")
         parser.add_argument("--minutes", type=float, default=24.0, help="no further fault is tried after this time")
         arguments = parser.parse_args()
         with tempfile.TemporaryDirectory() as folder:

@@ -43,7 +43,14 @@ SLOWEST_S = 20
 WARM_UP = 20
 """Executions of a process whose memory is that of what they import."""
 
-LARGEST_INPUT = {"history_hdf5": 110_000, "perturbation_set": 16_000, "inflation_state": 24_000, "tnd_igg_hdf5": 12_000}
+LARGEST_INPUT = {
+    "history_hdf5": 110_000,
+    "perturbation_set": 16_000,
+    "inflation_state": 24_000,
+    "tnd_igg_hdf5": 12_000,
+    **dict.fromkeys(("track", "fields", "observations", "filter", "calibration", "evaluation", "key_figures"), 20_000),
+    "lower_boundary": 66_000,
+}
 USUAL_INPUT = 6_000
 """Largest input [bytes]; those of HDF5 begin larger."""
 
@@ -108,8 +115,8 @@ class Tally:
         temporary.replace(self._path)
 
 
-def fuzz_one(name: str, modules: list[str], results: Path, executions: int, seconds: int) -> None:
-    """Fuzz one reader in this process, which libFuzzer ends."""
+def fuzz_one(name: str, modules: list[str], results: Path, executions: int, seconds: int, work: Path) -> None:
+    """Fuzz one reader, with its files in a folder, in this process, which libFuzzer ends."""
     import logging
 
     import atheris
@@ -122,14 +129,13 @@ def fuzz_one(name: str, modules: list[str], results: Path, executions: int, seco
     folder = results / name
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     for number, seed in enumerate(reader.seeds(work)):
         (corpus / f"seed-{number}").write_bytes(seed)
     words = folder / "words.txt"
     words.write_text(
         "".join('"' + "".join(f"\\x{one:02x}" for one in token) + '"\n' for token in reader.tokens if token)
     )
-    path, tally = work / f"input{reader.suffix}", Tally(folder)
+    path, tally = reader.path_in(work), Tally(folder)
 
     def once(data: bytes) -> None:
         path.write_bytes(data)
@@ -167,7 +173,9 @@ def fuzz(name: str, modules: Sequence[str], results: Path, executions: int, seco
             return
         command = [sys.executable, str(Path(__file__)), "--results", str(results), "--inside", name]
         command += ["--executions", str(left), "--seconds", str(remaining), "--modules", *modules]
-        with (folder / "log.txt").open("ab") as log:
+        memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as work, (folder / "log.txt").open("ab") as log:
+            command += ["--work", work]
             done = subprocess.run(
                 command, stdout=log, stderr=log, check=False, env={**os.environ, "MALLOC_ARENA_MAX": "2"}
             )
@@ -221,9 +229,11 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="print the table and do nothing else")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--modules", nargs="*", default=[], help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside:
-        fuzz_one(arguments.inside, arguments.modules, arguments.results, arguments.executions, arguments.seconds)
+        limits = arguments.executions, arguments.seconds
+        fuzz_one(arguments.inside, arguments.modules, arguments.results, *limits, arguments.work)
         return
     if not arguments.print:
         readers = load_readers().READERS

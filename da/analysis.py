@@ -24,7 +24,7 @@ from da.inflation import InflationState
 from da.inflation import update as updated_inflation
 from da.inflation.prior import PriorInflation
 from da.localization import IndexMetric, LocalObservations
-from da.model import PREVIOUS, MemberInputs, StateLayout
+from da.model import PREVIOUS, MemberInputs, StateLayout, composition_groups
 from da.observations import ObservationBatch, SourceBatch
 from da.parallel import Communicator, MemberTranspose, collective, gather_members, share
 from da.parameters import EstimatedParameters, ParameterSettings, estimate
@@ -104,8 +104,8 @@ class AnalysisDiagnostics:
     inflation: InflationState | None = None
     parameters: EstimatedParameters | None = None
 
-    def filter_record(self, members_replaced: int = 0) -> FilterRecord:
-        """Return what is written of it besides the observations; see :class:`FilterRecord` for the argument."""
+    def filter_record(self, members_replaced: int = 0, members_dropped: int = 0) -> FilterRecord:
+        """Return what is written of it besides the observations; see :class:`FilterRecord` for the arguments."""
         state, estimated = self.inflation, self.parameters
         return filter_record(
             self.time,
@@ -123,6 +123,7 @@ class AnalysisDiagnostics:
             if estimated is None
             else {name: (estimated.before[name], after) for name, after in estimated.after.items()},
             members_replaced=members_replaced,
+            members_dropped=members_dropped,
         )
 
 
@@ -151,14 +152,6 @@ class _LocalProblem:
     factors: FloatArray
 
 
-def composition_groups(layout: StateLayout) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of mass fractions that may sum to at most one: those of now, those of the previous step."""
-    fractions = [name for name in layout.names if name.startswith("mass_fraction_")]
-    now = tuple(name for name in fractions if not name.endswith(PREVIOUS))
-    before = tuple(name for name in fractions if name.endswith(PREVIOUS))
-    return tuple(group for group in (now, before) if group)
-
-
 def row_fractions(layout: StateLayout, fractions: Mapping[str, float]) -> FloatArray | None:
     """Return the part of its increment that each row of the state (state_size,) receives, or None where all do."""
     if not fractions:
@@ -176,8 +169,6 @@ class LocalizedAnalysis:
     layout : StateLayout
     engine : AnalysisEngine
         Of the same layout and ensemble.
-    members : int
-        Of the whole ensemble.
     settings : FilterSettings
     observe : callable
         See :data:`Observe`.
@@ -191,7 +182,6 @@ class LocalizedAnalysis:
         comm: Communicator,
         layout: StateLayout,
         engine: AnalysisEngine[Any],
-        members: int,
         settings: FilterSettings,
         observe: Observe,
         additive: AdditiveInflation | None = None,
@@ -205,7 +195,7 @@ class LocalizedAnalysis:
         self._inflation = inflation
         self._rows = AnalysisSettings(settings.relaxation, row_fractions(layout, settings.update_fractions))
         cells = [np.asarray(share(layout.grid.cells, comm.size, rank), dtype=np.int64) for rank in range(comm.size)]
-        self._height_transpose = MemberTranspose(comm, members, cells)
+        self._height_transpose = MemberTranspose(comm, cells)
 
     @property
     def inflation(self) -> InflationState | None:
@@ -273,7 +263,8 @@ class LocalizedAnalysis:
         self._learn_inflation(observations, problem.local)
         estimated, new_inputs = self._estimate(observations, inputs, states.shape[1])
         if self._additive is not None:
-            updated = self._additive.add(updated, _number_of(time))
+            additive = replace(self._additive, members=observations.ensemble.members)
+            updated = additive.add(updated, _number_of(time))
         updated, hits = self._constrain(updated)
         diagnostics = AnalysisDiagnostics(
             time,

@@ -336,6 +336,10 @@ class DirectTrackSection(Section):
     satellite: Name = Field(description="One of satellites")
     window_min: Positive = Field(description="An analysis assimilates the densities of this long before it")
     relative_error: float = Field(gt=0.0, le=1.0, description="Standard deviation of a density over its value")
+    leave_out_outliers: bool = Field(
+        False,
+        description="Leave out what calibration.quality finds; true features of the size of a minute may be among",
+    )
     thinning_s: Positive | None = Field(None, description="Shortest time between densities that are used")
     superobbing_s: float | None = Field(
         None, gt=0.0, le=LONGEST_SUPEROBBING_S, description="Densities of so many seconds are averaged to one"

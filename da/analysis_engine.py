@@ -107,7 +107,7 @@ class AnalysisEngine(ABC, Generic[SlabKind]):
     comm : Communicator
     layout : StateLayout
     members : int
-        Of the whole ensemble.
+        Of the whole ensemble at the start, by which work is shared out; fewer may come to an analysis.
     """
 
     def __init__(self, comm: Communicator, layout: StateLayout, members: int) -> None:
@@ -247,4 +247,4 @@ class AnalysisEngine(ABC, Generic[SlabKind]):
         laid_out = [state_rows(self._layout, cells) for cells in cells_of_rank]
         rows, start = laid_out[self._comm.rank]
         parts = [slice(int(a), int(b)) for a, b in zip(start[:-1], start[1:], strict=True)]
-        return rows, parts, MemberTranspose(self._comm, self._members, [of_rank for of_rank, _ in laid_out])
+        return rows, parts, MemberTranspose(self._comm, [of_rank for of_rank, _ in laid_out])

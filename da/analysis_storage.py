@@ -23,7 +23,7 @@ from da.filter_record import BoolArray, FilterRecord
 from da.hdf5_heaps import check_heaps
 from da.moments import EnsembleMoments
 from da.observations import DENSITY, ObservationBatch
-from da.storage import CHUNK_CACHE, CONVENTIONS, record_of, seconds_since_epoch, write_time
+from da.storage import CHUNK_CACHE, CONVENTIONS, PLACES, record_of, seconds_since_epoch, write_time
 
 FloatArray = NDArray[np.float64]
 
@@ -187,15 +187,14 @@ class ObservationFile(_AnalysisFile):
         along, chunks = ("time", "observation"), (1, observations)
         kind, units = ("", "kg m-3") if operator == DENSITY else ("ln of ", "1")
         observed = {operator: f"{kind}observed (or pseudo-observed) mass density"}
+        place = {"coordinates": " ".join(PLACES)}
         for name, long_name in {**observed, **self.ENSEMBLE}.items():
-            self._create(name, "f8", along, chunks, np.nan, units=units, long_name=long_name)
-        for name, units in {"latitude": "degrees_north", "longitude": "degrees_east"}.items():
-            self._create(name, "f8", along, chunks, np.nan, units=units, long_name=name, standard_name=name)
-        height = "height_above_reference_ellipsoid"
-        self._create("altitude", "f8", along, chunks, np.nan, units="km", long_name="altitude", standard_name=height)
-        used = self._create("used", "i1", along, chunks, NONE, units="1", long_name="whether it was assimilated")
+            self._create(name, "f8", along, chunks, np.nan, units=units, long_name=long_name, **place)
+        for name, units in {"latitude": "degrees_north", "longitude": "degrees_east", "altitude": "km"}.items():
+            self._create(name, "f8", along, chunks, np.nan, units=units, long_name=name, standard_name=PLACES[name])
+        used = self._create("used", "i1", along, chunks, NONE, units="1", long_name="whether assimilated", **place)
         used.flag_values, used.flag_meanings = np.array([0, 1], dtype=np.int8), "refused used"
-        self._create("source", "i4", along, chunks, NONE, units="1", long_name="where it comes from")
+        self._create("source", "i4", along, chunks, NONE, units="1", long_name="where it comes from", **place)
         self._create("observations", "i4", ("time",), (1,), units="1", long_name="number of observations")
 
 
@@ -253,7 +252,9 @@ class FilterFile(_AnalysisFile):
             "forgetting_factor_mean": forgetting.mean,
             "forgetting_factor_maximum": forgetting.maximum,
             "unobserved_sub_domains": record.unobserved_sub_domains,
+            "members": record.members,
             "members_replaced": record.members_replaced,
+            "members_dropped": record.members_dropped,
             "local_observations": record.local_observations,
             "degrees_of_freedom": record.degrees_of_freedom,
             "forgetting_factor": record.forgetting_factor,
@@ -304,7 +305,9 @@ class FilterFile(_AnalysisFile):
             self._create(name, "f8", ("time",), (1,), np.nan, units="1", long_name=long_name)
         for name, long_name in {
             "unobserved_sub_domains": "sub-domains without observations",
-            "members_replaced": "members replaced since the analysis before, because they had failed",
+            "members": "members of the ensemble",
+            "members_replaced": "members made anew since the analysis before, because they had failed",
+            "members_dropped": "members left out for good since the analysis before, because they had failed",
         }.items():
             self._create(name, "i4", ("time",), (1,), units="1", long_name=long_name)
         self._map("local_observations", "i4", domains, "number of local observations")

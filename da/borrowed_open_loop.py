@@ -16,6 +16,7 @@ from typing import Any
 
 from da.config import Experiment
 from da.errors import ThermodaError
+from da.stored_provenance import read_provenance
 
 FILE = "open_loop.nc"
 DECIDING = ("drivers", "model", "ensemble", "output")
@@ -77,12 +78,14 @@ def borrowed_open_loop(experiment: Experiment) -> BorrowedOpenLoop | None:
         return None
     where = f"open_loop.from_run: {folder}"
     try:
-        content = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        there = _deciding(content["configuration"])
+        content = read_provenance(folder, "repeat that run")
+        there, name = _deciding(content["configuration"]), str(content["name"])
     except FileNotFoundError:
         raise ThermodaError(f"{where}: is not a complete run; run that experiment first") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ThermodaError(f"{where}: its provenance.json cannot be read ({error}); repeat that run") from error
+    except ThermodaError as error:
+        raise ThermodaError(f"open_loop.from_run: {error}") from error
+    except KeyError as error:
+        raise ThermodaError(f"{where}: its provenance.json has no {error}; repeat that run") from error
     if not (folder / FILE).is_file():
         raise ThermodaError(f"{where}: has no {FILE}; repeat that run")
     here = _deciding(json.loads(experiment.model_dump_json()))
@@ -91,7 +94,7 @@ def borrowed_open_loop(experiment: Experiment) -> BorrowedOpenLoop | None:
         shown = "; ".join(f"{key} is {there.get(key)} there and {here.get(key)} here" for key in differing[:SHOWN])
         more = f"; and {len(differing) - SHOWN} more" if len(differing) > SHOWN else ""
         raise ThermodaError(f"{where}: has another open loop than this experiment: {shown}{more}")
-    return BorrowedOpenLoop(folder, str(content["name"]))
+    return BorrowedOpenLoop(folder, name)
 
 
 def _deciding(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,14 @@ from da.filter_description import describe_filter
 from da.filter_setup import build_analysis, build_engine, filter_settings
 from da.filters.estkf import ensemble_transforms
 from da.free_forecasts import FreeForecastPlan
-from da.model import ForecastModel, MembersInFiles, refuse_unknown_perturbations, refuse_unused_high_latitude
+from da.model import (
+    ForecastModel,
+    MembersInFiles,
+    refuse_unknown_perturbations,
+    refuse_unusable_time_limit,
+    refuse_unused_high_latitude,
+)
+from da.observation_coverage import observation_coverage
 from da.observation_plan import ObservationPlan, observation_plan
 from da.observations import SourceBatch
 from da.observing import observe_density, require_density
@@ -73,6 +81,8 @@ class ResolvedExperiment:
     records : dict of satellite -> int
     outliers : int
         Of the calibrating satellite's scale factors.
+    warnings : list of str
+        About observations that fail; see :class:`da.observation_coverage.ObservationCoverage`.
     memory_bytes : float
         Of both ensembles and the work space of an analysis, over all ranks.
     seconds : float
@@ -90,6 +100,7 @@ class ResolvedExperiment:
     local_observations: NDArray[np.int64]
     records: dict[str, int]
     outliers: int
+    warnings: list[str]
     memory_bytes: float
     seconds: float
     member_jobs: int = 0
@@ -107,6 +118,7 @@ def refuse_misfits(experiment: Experiment, model: ForecastModel) -> None:
     refuse_unknown_perturbations(experiment.model.adapter, model, perturbation_model(experiment).names)
     refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
     refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
+    refuse_unusable_time_limit(experiment.model.adapter, model, experiment.ensemble.on_member_failure.time_limit_s)
     if experiment.experiment.assimilate:
         build_analysis(experiment, model, SerialCommunicator())
 
@@ -123,9 +135,11 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
     step_one = prepare(experiment)
     plan = schedule(experiment)
     limit_blas_threads()
-    due = []
+    due, warnings = [], []
     if experiment.experiment.assimilate:
-        due = _observations_of_one_analysis(observation_plan(experiment, step_one, plan), plan)
+        observations = observation_plan(experiment, step_one, plan)
+        warnings = observation_coverage(experiment, step_one, observations, plan.analysis_times).warnings()
+        due = _observations_of_one_analysis(observations, plan)
     few, more = (_trial(experiment, model, step_one.drivers, due, members) for members in TRIAL_MEMBERS)
     local = _local_observations(experiment, model, few.mean_height, due)
     members, outputs = experiment.ensemble.members, plan.output_times.size
@@ -148,6 +162,7 @@ def resolve(experiment: Experiment, model: ForecastModel) -> ResolvedExperiment:
         local_observations=local,
         records={name: len(track) for name, track in step_one.tracks.items()},
         outliers=step_one.report.outliers,
+        warnings=warnings,
         memory_bytes=ENSEMBLE_COPIES * 8.0 * members * model.layout.state_size,
         seconds=seconds,
         member_jobs=_member_jobs(experiment, plan) if isinstance(model, MembersInFiles) else 0,
@@ -172,12 +187,14 @@ def _member_jobs(experiment: Experiment, plan: Schedule) -> int:
 
 
 def _observations_of_one_analysis(observations: ObservationPlan, plan: Schedule) -> list[SourceBatch]:
-    """Return what the second analysis uses, with all that was compared with the state since the first one."""
-    first, second = plan.analysis_times[:2]
-    found = observations.due(first, after_analysis=True)
-    for output_time in plan.output_times[(plan.output_times > first) & (plan.output_times <= second)]:
-        found += observations.due(output_time, after_analysis=False)
-    return found
+    """Return what the second analysis uses, or the next that uses anything, with all compared since the one before."""
+    for first, second in pairwise(plan.analysis_times):
+        found = observations.due(first, after_analysis=True)
+        for output_time in plan.output_times[(plan.output_times > first) & (plan.output_times <= second)]:
+            found += observations.due(output_time, after_analysis=False)
+        if found:
+            return found
+    return observations.due(plan.analysis_times[0], after_analysis=False)
 
 
 @dataclass(frozen=True)
@@ -245,6 +262,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120.0 else f"{seconds / 60.0:.0f} min"
 
 
+def _describe_smoothing(experiment: Experiment) -> dict[str, str]:
+    """Say which satellites measure running means along their orbits, where any does."""
+    smoothed = {name: one.smoothing_min for name, one in experiment.satellites.items() if one.smoothing_min > 0.0}
+    means = ", ".join(f"{name} {minutes:g} min" for name, minutes in smoothed.items())
+    return {"running means": f"{means}; all that is compared with them is averaged alike"} if means else {}
+
+
 def _describe_forecasts(experiment: Experiment) -> dict[str, str]:
     """Say where the open loop is from, and how many free forecasts there are, where either is special."""
     lines = {}
@@ -281,7 +305,9 @@ def resolved_table(file: Path, experiment: Experiment, settings: BaseModel, reso
         "results": str(section.output_folder)
         + (" (exists: run with --overwrite)" if section.output_folder.exists() else ""),
         "records": ", ".join(f"{name} {count}" for name, count in resolved.records.items()),
+        **_describe_smoothing(experiment),
         "calibration": f"along {experiment.calibration.satellite} ({resolved.outliers} outliers left out)",
+        **({"observations that fail": "WARNING: " + "; ".join(resolved.warnings)} if resolved.warnings else {}),
         **describe_filter(experiment),
         **_describe_forecasts(experiment),
         "model": f"{experiment.model.adapter}: {settings.model_dump(mode='json')}",

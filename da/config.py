@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from da.analysis_config import AnalysisSection, DirectTrackSection, LocalizationSection, TrackLocalizationSection
-from da.calibration import DataGrid, FilterKind
-from da.config_section import Fraction, Name, Positive, PositiveOrInf, Section, UtcTime
+from da.calibration import DataGrid
+from da.calibration_config import PAUSE, PERSIST, STOP, CalibrationSection
+from da.config_section import Name, Positive, PositiveOrInf, Section, UtcTime
 from da.drivers import (
     DEFAULT_MAX_GAP_MIN,
     SOLAR_WIND_INPUTS,
@@ -25,10 +26,10 @@ from da.drivers import (
 )
 from da.inheritance import INHERITS
 from da.localization import SubDomainShape
-from da.member_failure import Afterwards
-from da.msis import GeomagneticActivity, MsisVersion
+from da.member_failure_config import MemberFailureSection
 from da.run_config import FreeForecastsSection, OpenLoopSection
-from da.twin_config import SyntheticSatellite, TwinSection
+from da.satellite_config import SatelliteSection, refuse_overlapping_means
+from da.twin_config import TwinSection
 from da.yaml_source import YamlSource, key_fault
 
 
@@ -115,47 +116,6 @@ class DriversSection(Section):
         return tuple(keys)
 
 
-class SatelliteSection(Section):
-    """Densities along one satellite: from files, or synthetic."""
-
-    files: tuple[str, ...] = Field((), description="Files or glob patterns; relative ones in THERMODA_DATA if set")
-    synthetic: SyntheticSatellite | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SatelliteSection:
-        if bool(self.files) == (self.synthetic is not None):
-            raise ValueError("give either 'files' or 'synthetic'")
-        return self
-
-
-class LowPassSection(Section):
-    """Low-pass filter of the scale factors."""
-
-    kind: FilterKind = Field(FilterKind.ZERO_PHASE, description="'zero_phase' (uses future data) or 'causal'")
-    cutoff_h: Positive = Field(3.0, description="Period at which the amplitude is 1/sqrt(2)")
-    order: int = Field(4, ge=1, le=8)
-
-
-class QualitySection(Section):
-    """Outliers and gaps of the scale factors."""
-
-    outlier_window_h: Positive = 1.0
-    outlier_threshold: Positive = Field(4.0, description="In robust standard deviations (MAD / 0.6745)")
-    outlier_floor: float = Field(0.02, ge=0.0, description="Smallest standard deviation of ln s to judge by")
-    max_gap_h: Positive = Field(6.0, description="Longer gaps are an error")
-
-
-class CalibrationSection(Section):
-    """Step one: NRLMSIS calibrated along one satellite."""
-
-    satellite: Name = Field(description="The satellite that is assimilated")
-    msis_version: MsisVersion = Field(MsisVersion.MSIS21, description="'2.1', '2.0' or '00'")
-    geomagnetic_activity: GeomagneticActivity = Field(GeomagneticActivity.STORM, description="'storm' or 'daily'")
-    low_pass: LowPassSection = LowPassSection()
-    quality: QualitySection = QualitySection()
-    margin_h: float = Field(6.0, ge=0.0, description="Densities before start and after stop that the filter may use")
-
-
 class DataGridSection(Section):
     """Points at which the calibrated model is evaluated."""
 
@@ -212,19 +172,6 @@ class CorrelationSection(Section):
     correlation: float = Field(gt=-1.0, lt=1.0)
 
 
-class MemberFailureSection(Section):
-    """What is done about a member whose forecast fails: its model ends, or its state is not finite."""
-
-    retries_with_half_step: int = Field(
-        1, ge=0, le=4, description="Further attempts with 1/2, 1/4, ... of the model step, for models that can"
-    )
-    then: Afterwards = Field(
-        Afterwards.REPLACE, description="'replace' by a healthy member and a part of the difference of two, or 'stop'"
-    )
-    difference_factor: float = Field(0.5, gt=0.0, le=2.0, description="That part")
-    largest_failing_fraction: Fraction = Field(0.5, description="Where more of the members fail together, the run ends")
-
-
 class EnsembleSection(Section):
     """The members."""
 
@@ -233,6 +180,20 @@ class EnsembleSection(Section):
     perturbations: dict[str, PerturbationSection] = Field(default_factory=dict)
     correlations: tuple[CorrelationSection, ...] = ()
     on_member_failure: MemberFailureSection = MemberFailureSection()
+
+    @model_validator(mode="after")
+    def _enough_members(self) -> EnsembleSection:
+        if self.fewest_members > self.members:
+            raise key_fault(
+                f"must not be more than ensemble.members ({self.members})", "on_member_failure", "fewest_members"
+            )
+        return self
+
+    @property
+    def fewest_members(self) -> int:
+        """With how many members a run goes on at least, where those that fail are left out."""
+        given = self.on_member_failure.fewest_members
+        return max(2, -(-self.members // 2)) if given is None else given
 
 
 class OutputSection(Section):
@@ -255,7 +216,7 @@ class ExpectedSection(Section):
     """A figure that this experiment should give, for its reader and its test."""
 
     satellite: Name
-    row: Literal["MSIS", "calibrated MSIS", "open loop", "forecast", "analysis"]
+    row: Literal["MSIS", "calibrated MSIS", "persisted scale factor", "open loop", "forecast", "analysis"]
     statistic: str = Field(description="Column of evaluation.csv, such as mean_log_ratio or std_log_ratio")
     value: float
     tolerance: float = Field(gt=0.0)
@@ -286,6 +247,7 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
         self._refuse_unknown_satellite(self.calibration.satellite, "calibration", "satellite")
+        self._check_gaps()
         for number, expected in enumerate(self.expect):
             self._refuse_unknown_satellite(expected.satellite, "expect", number, "satellite")
         if self.twin is not None and all(one.synthetic is None for one in self.satellites.values()):
@@ -304,12 +266,31 @@ class Experiment(Section):
         """Satellites whose densities enter the analyses: by calibration, as direct tracks, or both."""
         if not self.experiment.assimilate:
             return ()
-        used = {self.calibration.satellite, *(track.satellite for track in self.direct_tracks.values())}
+        used = {*self.calibration.satellites, *(track.satellite for track in self.direct_tracks.values())}
         return tuple(name for name in self.satellites if name in used)
 
     def track_localization(self, name: str) -> LocalizationSection | TrackLocalizationSection:
         """Return the localization of a direct track: its own, or that of the analysis."""
         return self.direct_tracks[name].localization or self.analysis.localization
+
+    def _check_gaps(self) -> None:
+        then, key = self.calibration.gaps.then, ("calibration", "gaps", "then")
+        if then == PERSIST and np.isfinite(self.observation_error.half_life_horizontal_rad):
+            raise key_fault(
+                "must not be 'persist' with a finite observation_error.half_life_horizontal_rad: "
+                "where the satellite is without densities, nobody knows",
+                *key,
+            )
+        other = self.calibration.gaps.satellite
+        if other is None:
+            return
+        if other not in self.satellites or other == self.calibration.satellite:
+            among = [name for name in self.satellites if name != self.calibration.satellite]
+            raise key_fault(f"'{other}' is not among {', '.join((PAUSE, PERSIST, STOP, *among))}", *key)
+        if self.data_grid.assimilate and any(one.satellite == other for one in self.direct_tracks.values()):
+            raise key_fault(
+                f"'{other}' is that of a direct track already: the same measurements would be used twice", *key
+            )
 
     def _check_intervals(self) -> None:
         length = self.experiment.stop - self.experiment.start
@@ -404,6 +385,7 @@ class Experiment(Section):
                 "or two analyses would use the same measurements",
                 *(*key, "window_min"),
             )
+        refuse_overlapping_means(name, track, self.satellites[track.satellite])
         if track.localization is not None:
             self._check_track_localization(track.localization, (*key, "localization"))
 

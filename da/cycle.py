@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from da.analysis import AnalysisDiagnostics, LocalizedAnalysis
 from da.analysis_observations import ObservedBatch
-from da.member_failure import Forecast, MemberEvent, MemberFailurePolicy, forecast_members, settle
+from da.member_failure import Forecast, MemberFailurePolicy, forecast_members
+from da.member_remedies import MemberEvent
+from da.member_settlement import settle
 from da.model import ForecastModel, MemberInputs, MembersInFiles
 from da.observations import SourceBatch
 from da.parallel import Communicator, collective
+from da.time_limit import GRACE_S, TimeLimit
 
 FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
 ObservationSource = Callable[[np.datetime64, bool], Sequence[SourceBatch]]
 """``due(time, after_analysis)`` returns what is compared with the state at an output time, the same on all ranks.
 
@@ -100,7 +104,7 @@ class MemberForecasts:
     def advance(
         self, states: FloatArray, start: np.datetime64, stop: np.datetime64, forecast: Forecast | None = None
     ) -> Forecasted:
-        """Return the members at ``stop``, those that failed mended or replaced as the policy says.
+        """Return the members at ``stop``, those that failed mended, made anew or left out as the policy says.
 
         Parameters
         ----------
@@ -127,10 +131,16 @@ class MemberForecasts:
                 stop,
                 inputs,
                 self.policy.retries_with_half_step,
+                self._limit,
             )
         advanced = settle(self.comm, self.model, local, stop, inputs, self.policy, phase)
         made = self if advanced.inputs is inputs else replace(self, inputs=advanced.inputs)
-        return Forecasted(advanced.states, made, advanced.events)
+        return Forecasted(advanced.states, made, advanced.events, advanced.kept)
+
+    @property
+    def _limit(self) -> TimeLimit | None:
+        seconds = self.policy.time_limit_s
+        return None if seconds is None else TimeLimit(seconds, self.comm.abort, GRACE_S)
 
     def branched(self, ensemble: str, time: np.datetime64) -> MemberForecasts:
         """Return the same members as another ensemble of the run, which begins at ``time``."""
@@ -154,14 +164,17 @@ class Forecasted:
     ----------
     states : array (state_size, local members)
     forecasts : MemberForecasts
-        With the inputs of replaced members.
+        With the inputs of members made anew, without members left out.
     events : tuple of MemberEvent
         Members that failed meanwhile, of all ranks.
+    kept : array of int or None
+        Places, among the members of all ranks before, of those that are left; None where all are.
     """
 
     states: FloatArray
     forecasts: MemberForecasts
     events: tuple[MemberEvent, ...] = ()
+    kept: IndexArray | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +189,7 @@ class CycleRecord:
     forecasts : MemberForecasts
         With the inputs of the members at this time.
     diagnostics : AnalysisDiagnostics or None
-        Of the analysis that led to this record.
+        Of the analysis that led to this record; None where nothing was observed and the analysis is the forecast.
     events : tuple of MemberEvent
         Members that failed in the forecast that led to this record.
     waiting : tuple of ObservedBatch
@@ -215,7 +228,7 @@ def run(
     Yields
     ------
     CycleRecord
-        At an analysis time the forecast first, then the analysis.
+        At an analysis time the forecast first, then the analysis; without any observation that is the same state.
     """
     advanced = forecasts.advance(states, schedule.start, schedule.start)
     first = CycleRecord(schedule.start, Phase.FORECAST, advanced.states, advanced.forecasts, events=advanced.events)
@@ -249,14 +262,19 @@ def run_on(
         if analysis is not None and not analysed:
             waiting += observed(after_analysis=False)
         if analysis is not None and time.item() in analysis_times:
-            if waiting and not analysed:
-                height = partial(forecasts.height, time=time)
-                result = analysis.update(states, height, forecasts.inputs, waiting, time)
-                states, forecasts, waiting = result.states, replace(forecasts, inputs=result.inputs), []
-                yield CycleRecord(time, Phase.ANALYSIS, states, forecasts, result.diagnostics)
+            if not analysed:
+                diagnostics = None
+                if waiting:
+                    height = partial(forecasts.height, time=time)
+                    result = analysis.update(states, height, forecasts.inputs, waiting, time)
+                    states, forecasts, waiting = result.states, replace(forecasts, inputs=result.inputs), []
+                    diagnostics = result.diagnostics
+                yield CycleRecord(time, Phase.ANALYSIS, states, forecasts, diagnostics)
             waiting += observed(after_analysis=True)
         if next_time is None:
             return
         advanced = forecasts.advance(states, time, next_time)
         states, forecasts, time, analysed = advanced.states, advanced.forecasts, next_time, False
+        if advanced.kept is not None:
+            waiting = [replace(one, forecast=one.forecast[:, advanced.kept]) for one in waiting]
         yield CycleRecord(time, Phase.FORECAST, states, forecasts, events=advanced.events, waiting=tuple(waiting))

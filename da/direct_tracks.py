@@ -11,6 +11,10 @@ doi:10.1111/j.1600-0870.2009.00417.x). :func:`comparison_windows` says which rec
 
 The windows are half-open, (start, stop], and disjoint. A record shortly after an analysis is nearest to the output time
 of that analysis: it is compared with the state *after* it, from which the next forecast starts.
+
+Densities that are running means along the orbit (``DensityTrack.smoothing_s``) are compared with the mean of the
+densities at the places of all records within the window around each of them, for every member by itself, all with the
+state of the output time nearest to the middle (:mod:`da.observation_handling.running_mean`).
 """
 
 from __future__ import annotations
@@ -25,8 +29,8 @@ from numpy.typing import NDArray
 from da.calibration.scale_factors import track_latitude
 from da.errors import ThermodaError
 from da.msis import Msis
-from da.observation_handling import superobservations, thinned
-from da.observations import ObservationBatch
+from da.observation_handling import footprints, has_whole_window, superobservations, thinned
+from da.observations import ObservationBatch, SampledPlaces
 from da.tracks.track import DensityTrack
 
 TimeArray = NDArray[np.datetime64]
@@ -87,10 +91,13 @@ class DirectTrack:
         Geodetic latitudes; ``sigma`` is the error that the filter is given.
     msis : Msis
         Tells the part of the mass that the state does not model.
+    places : DensityTrack or None
+        All records of the track, over which ``records`` are running means; None where they are not.
     """
 
     records: DensityTrack
     msis: Msis
+    places: DensityTrack | None = None
 
     def __post_init__(self) -> None:
         if self.records.sigma is None or self.records.latitude_kind != "geodetic":
@@ -135,7 +142,15 @@ class DirectTrack:
             time=time,
             source=f"densities measured along {track.satellite}",
             unmodelled_mass_ratio=self.msis.along_track(track.time[part], *place).unmodelled_mass_ratio,
+            sampled=None if self.places is None else self._sampled(self.places, track.time[part]),
         )
+
+    def _sampled(self, places: DensityTrack, time: TimeArray) -> SampledPlaces:
+        found = footprints(places.time, np.searchsorted(places.time, time), places.smoothing_s)
+        at = found.record
+        place = (places.latitude[at], places.longitude[at], places.altitude_km[at])
+        ratio = self.msis.along_track(places.time[at], *place).unmodelled_mass_ratio
+        return SampledPlaces(*place, ratio, found.weight, found.first)
 
 
 def direct_track(track: DensityTrack, msis: Msis, settings: DirectTrackSettings) -> DirectTrack:
@@ -143,16 +158,21 @@ def direct_track(track: DensityTrack, msis: Msis, settings: DirectTrackSettings)
 
     The reduction is done once, before any window is cut, so that it does not depend on the times of the analyses.
     Errors are ``relative_error * density``, for averages times the factor that an average of correlated errors has. An
-    average belongs to its mean time; up to half of its window may lie after the analysis that uses it.
+    average belongs to its mean time; up to half of its window may lie after the analysis that uses it. Running means
+    whose window is not whole are left out before the track is thinned.
 
     Raises
     ------
     ThermodaError
-        If the track is empty.
+        If the track is empty, or no running mean has a whole window.
+    ValueError
+        If running means are to be averaged again.
     """
     if not len(track):
         raise ThermodaError(f"{track.satellite}: there is no density to assimilate (from {track.source})")
     geodetic = replace(track, latitude=track_latitude(track), latitude_kind="geodetic")
+    if track.smoothing_s > 0.0:
+        return _of_running_means(geodetic, msis, settings)
     if settings.superobbing_s is not None:
         reduced, factor = _averaged(geodetic, settings.superobbing_s, settings.error_correlation_time_s)
     else:
@@ -160,10 +180,24 @@ def direct_track(track: DensityTrack, msis: Msis, settings: DirectTrackSettings)
     return DirectTrack(replace(reduced, sigma=settings.relative_error * factor * reduced.density), msis)
 
 
+def _of_running_means(track: DensityTrack, msis: Msis, settings: DirectTrackSettings) -> DirectTrack:
+    if settings.superobbing_s is not None:
+        raise ValueError(f"densities that are means over {track.smoothing_s:g} s are not averaged again, but thinned")
+    whole = _selected(track, has_whole_window(track.time, track.smoothing_s))
+    if not len(whole):
+        raise ThermodaError(
+            f"{track.satellite}: no density has enough others around it for a mean of {track.smoothing_s / 60.0:g} min "
+            f"(from {track.source})"
+        )
+    kept = _kept(whole, settings.thinning_s)
+    return DirectTrack(replace(kept, sigma=settings.relative_error * kept.density), msis, track)
+
+
 def _kept(track: DensityTrack, thinning_s: float | None) -> DensityTrack:
-    if thinning_s is None:
-        return track
-    keep = thinned(track.time, thinning_s)
+    return track if thinning_s is None else _selected(track, thinned(track.time, thinning_s))
+
+
+def _selected(track: DensityTrack, keep: NDArray[np.bool_]) -> DensityTrack:
     columns = {name: getattr(track, name)[keep] for name in ("time", "latitude", "longitude", "altitude_km", "density")}
     return replace(track, sigma=None, **columns)
 

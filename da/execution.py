@@ -21,7 +21,7 @@ from da.errors import ThermodaError
 from da.filter_setup import build_analysis
 from da.free_forecasts import FreeForecastPlan
 from da.inheritance import ResolvedText
-from da.member_failure import MemberFailurePolicy
+from da.member_failure import Afterwards, MemberFailurePolicy
 from da.model import (
     ASSIMILATION,
     OPEN_LOOP,
@@ -29,8 +29,10 @@ from da.model import (
     ForecastModel,
     MemberInputs,
     refuse_unknown_perturbations,
+    refuse_unusable_time_limit,
     refuse_unused_high_latitude,
 )
+from da.observation_coverage import ObservationCoverage, observation_coverage
 from da.observation_plan import observation_plan
 from da.observations import SourceBatch
 from da.observing import require_density
@@ -75,7 +77,13 @@ def schedule(experiment: Experiment) -> Schedule:
 
 def failure_policy(experiment: Experiment) -> MemberFailurePolicy:
     """Return what is done about members that fail."""
-    return MemberFailurePolicy(**experiment.ensemble.on_member_failure.model_dump(), seed=experiment.experiment.seed)
+    section = experiment.ensemble
+    return MemberFailurePolicy(
+        **section.on_member_failure.model_dump(exclude={"fewest_members"}),
+        fewest_members=section.fewest_members,
+        truncations={name: one.truncation for name, one in section.perturbations.items()},
+        seed=experiment.experiment.seed,
+    )
 
 
 def build_forecasts(
@@ -97,10 +105,17 @@ def build_forecasts(
 
 def prepared_observations(
     experiment: Experiment, step_one: StepOne | None, plan: Schedule, comm: Communicator
-) -> ObservationSource:
-    """Return what is observed when; rank 0, which holds step one, tells the others."""
+) -> tuple[ObservationSource, ObservationCoverage | None]:
+    """Return what is observed when; rank 0, which holds step one, tells the others.
+
+    It alone has the second, and only where something is assimilated: what there is where observations fail.
+    """
+    coverage = None
     with collective(comm, ""):
         prepared = None if step_one is None else observation_plan(experiment, step_one, plan)
+        if step_one is not None and prepared is not None and experiment.experiment.assimilate:
+            coverage = observation_coverage(experiment, step_one, prepared, plan.analysis_times)
+            coverage.log()
 
     def due(time: np.datetime64, after_analysis: bool) -> list[SourceBatch]:
         def batches() -> list[SourceBatch]:
@@ -110,14 +125,18 @@ def prepared_observations(
 
         return from_root(comm, batches)
 
-    return due
+    return due, coverage
 
 
 def refuse_idle_ranks(experiment: Experiment, comm: Communicator) -> None:
-    """Raise ThermodaError where there are more ranks than members."""
-    if comm.size > experiment.ensemble.members:
+    """Raise ThermodaError where there are more ranks than members, or than may be left of them."""
+    members, fewest = experiment.ensemble.members, experiment.ensemble.fewest_members
+    if comm.size > members:
+        raise ThermodaError(f"{comm.size} ranks for {members} members: start at most as many ranks as members")
+    if comm.size > fewest and experiment.ensemble.on_member_failure.then is Afterwards.DROP:
         raise ThermodaError(
-            f"{comm.size} ranks for {experiment.ensemble.members} members: start at most as many ranks as members"
+            f"{comm.size} ranks, but ensemble.on_member_failure lets members be dropped until {fewest} are left: start "
+            "at most as many ranks, or raise its fewest_members"
         )
 
 
@@ -155,6 +174,7 @@ def execute(
         require_density(experiment.model.adapter, model)
         refuse_unused_high_latitude(experiment.model.adapter, model, experiment.drivers.beyond_kp)
         refuse_unknown_update_fractions(experiment.analysis, model.layout.names)
+        refuse_unusable_time_limit(experiment.model.adapter, model, experiment.ensemble.on_member_failure.time_limit_s)
         refuse_idle_ranks(experiment, comm)
         if not resume:
             refuse_occupied(experiment.experiment.output_folder, overwrite)
@@ -229,14 +249,15 @@ def _executed(
         forecasts = build_forecasts(experiment, experiment.model.adapter, model, drivers, comm)
     analysis = build_analysis(experiment, model, comm) if experiment.experiment.assimilate else None
     plan = schedule(experiment)
-    due = prepared_observations(experiment, step_one, plan, comm)
+    due, coverage = prepared_observations(experiment, step_one, plan, comm)
     description = from_root(comm, lambda: RunDescription.of(experiment, model, configuration.checksums))
     resumption = resumed(comm, experiment, forecasts, description) if resume else None
     found = None if resumption is None else resumption.restored
     counted = None if found is None else found.counted
     overwrite = overwrite or resume
     text, told = configuration.text, partial(progress, plan.output_times.size)
-    with closing(RunRecorder(comm, experiment, text, model, step_one, overwrite, counted, borrowed)) as recorder:
+    recording = (comm, experiment, text, model, step_one, overwrite, counted, borrowed, coverage)
+    with closing(RunRecorder(*recording)) as recorder:
         restarts = restart_writer(comm, experiment, description)
         loop = RunLoop(comm, recorder, restarts, analysis, FreeForecastPlan.of(experiment), timer, stop, told)
         ensembles = _Ensembles(plan, analysis, due, borrowed is None)
@@ -263,6 +284,8 @@ def _executed(
         result["input_files"] = description.inputs
         result["source_sha256"] = description.code["source"]
         result["member_failures"] = recorder.member_failures
+        result["members_left"] = from_root(comm, lambda: recorder.members_left)
+        result["observations"] = from_root(comm, lambda: {} if coverage is None else coverage.described())
         if borrowed is not None:
             result["open_loop_from"] = {"run": borrowed.name, "folder": str(borrowed.folder)}
         result["interruptions"] = [] if resumption is None else resumption.interruptions

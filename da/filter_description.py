@@ -11,6 +11,7 @@ from da.analysis_config import (
     LocalizationSection,
     TrackLocalizationSection,
 )
+from da.calibration_config import PAUSE, STOP
 from da.config import Experiment
 
 Localities = LocalizationSection | TrackLocalizationSection
@@ -21,7 +22,7 @@ def describe_filter(experiment: Experiment) -> dict[str, str]:
     if not experiment.experiment.assimilate:
         return {"assimilated": f"nothing: the open loop alone; {experiment.calibration.satellite} calibrates NRLMSIS"}
     analysis = experiment.analysis
-    lines = {"assimilated": describe_data_grid(experiment)}
+    lines = {"assimilated": describe_data_grid(experiment), "gaps of densities": describe_gaps(experiment)}
     lines |= {f"direct track {name}": describe_track(track) for name, track in experiment.direct_tracks.items()}
     lines["variable"] = "density" if analysis.variable is AnalysisVariable.DENSITY else "ln of density"
     lines["distance"] = describe_distance(analysis.localization)
@@ -45,11 +46,29 @@ def describe_data_grid(experiment: Experiment) -> str:
     return f"direct tracks only; {satellite} calibrates NRLMSIS, whose data grid is written, not assimilated"
 
 
+def describe_gaps(experiment: Experiment) -> str:
+    """Say what is done where the calibrating satellite has no densities."""
+    calibration = experiment.calibration
+    gaps, filled = calibration.gaps, f"filled up to {calibration.longest_filled_h:g} h"
+    if gaps.persistence is not None:
+        time_h, deviation = (
+            value if isinstance(value, str) else f"{value:g}"
+            for value in (gaps.persistence.relaxation_time_h, gaps.persistence.standard_deviation)
+        )
+        return (
+            f"{filled}; beyond, the latest factor persists (relaxation time {time_h} h, standard deviation {deviation})"
+        )
+    words = {PAUSE: "the data grid pauses", STOP: "the run does not begin"}
+    return f"{filled}; beyond, {words.get(gaps.then, f'the factor of {gaps.then}')}"
+
+
 def describe_track(track: DirectTrackSection) -> str:
     """Say which densities of a satellite are used, and how far they are trusted."""
     parts = [
         f"{track.satellite}, {track.window_min:g} min before each analysis, relative error {track.relative_error:g}"
     ]
+    if track.leave_out_outliers:
+        parts.append("outliers left out")
     if track.thinning_s is not None:
         parts.append(f"at most one density in {track.thinning_s:g} s")
     if track.superobbing_s is not None:

@@ -118,8 +118,10 @@ class FilterRecord:
     inflation_mean, inflation_standard_deviation : array (sub-domains,) or None
         State of the adaptive inflation after the analysis; both or none.
     parameters : dict of name -> ParameterMoments
-    members_replaced : int
-        Since the analysis before, because they had failed.
+    members : int
+        Of the ensemble that was analysed.
+    members_replaced, members_dropped : int
+        Since the analysis before, because they had failed: made anew, and left out for good.
 
     Raises
     ------
@@ -138,7 +140,9 @@ class FilterRecord:
     inflation_mean: FloatArray | None = None
     inflation_standard_deviation: FloatArray | None = None
     parameters: Mapping[str, ParameterMoments] = field(default_factory=dict)
+    members: int = 0
     members_replaced: int = 0
+    members_dropped: int = 0
 
     def __post_init__(self) -> None:
         domains = len(self.local_observations)
@@ -179,6 +183,7 @@ def filter_record(
     inflation: tuple[FloatArray, FloatArray] | None = None,
     parameters: Mapping[str, tuple[FloatArray, FloatArray]] | None = None,
     members_replaced: int = 0,
+    members_dropped: int = 0,
 ) -> FilterRecord:
     """Return the record of an analysis from its own arrays.
 
@@ -196,7 +201,7 @@ def filter_record(
     inflation : tuple of arrays (sub-domains,) or None
         Mean and standard deviation of the adaptive inflation after the analysis.
     parameters : dict of name -> (before, after), arrays (members,)
-    members_replaced : int
+    members_replaced, members_dropped : int
         See :class:`FilterRecord`.
     """
     values = np.concatenate([batch.values for batch in batches])
@@ -214,7 +219,9 @@ def filter_record(
         inflation_mean=mean,
         inflation_standard_deviation=deviation,
         parameters={name: ParameterMoments.of(*members) for name, members in (parameters or {}).items()},
+        members=forecast.shape[1],
         members_replaced=members_replaced,
+        members_dropped=members_dropped,
     )
 
 

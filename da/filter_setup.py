@@ -168,6 +168,4 @@ def build_analysis(experiment: Experiment, model: ForecastModel, comm: Communica
             perturbations, section.additive_inflation.factor, comm, members, experiment.experiment.seed
         )
     observe = partial(observe_density, model)
-    return LocalizedAnalysis(
-        comm, model.layout, engine, members, filter_settings(experiment), observe, additive, inflation
-    )
+    return LocalizedAnalysis(comm, model.layout, engine, filter_settings(experiment), observe, additive, inflation)

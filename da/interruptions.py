@@ -11,15 +11,16 @@ from typing import Any
 from da.atomic_file import replace_text
 from da.restart import Restored
 from da.storage import INTERRUPTIONS_NAME
+from da.stored_json import read_json
 
 
 def interruptions(folder: Path) -> list[dict[str, Any]]:
     """Return the interruptions of an unfinished run so far; none where they cannot be read."""
     try:
-        found = json.loads((folder / INTERRUPTIONS_NAME).read_text(encoding="utf-8"))
+        found = read_json(folder / INTERRUPTIONS_NAME)
     except (OSError, ValueError):
         return []
-    return found if isinstance(found, list) else []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def interruption(restored: Restored | None, ranks: int, other_code: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ that have these dimensions alone. Configuration items in which the runs differ a
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from da.atomic_file import replacing
 from da.config import Experiment
 from da.errors import ThermodaError
 from da.storage import CONVENTIONS
+from da.stored_dataset import NUMBERS, TEXTS, require_variable, stored_dataset
+from da.stored_json import parse_json
+from da.stored_provenance import NAME
 from da.verification.chunks import Scheduler, map_reduce
 
 FOLDER = "key_figures"
@@ -33,6 +36,7 @@ FILE = "key_figures.nc"
 LABELLED = ("satellite", "row", "group", "lead_time")
 DIMENSIONS = {*LABELLED, "bound"}
 GROUPS = ("all", "quiet", "storm")
+REMEDY = "remove it and run the study again"
 STORM_PHASE = "storm phase: "
 NOT_COMPARED = ("experiment.output_folder", "experiment.reference", "expect", "restart")
 """Items that say nothing of what a run computes."""
@@ -202,11 +206,45 @@ def _state(folder: Path) -> dict[Path, tuple[int, int]]:
 
 
 def _read(path: Path) -> xr.Dataset:
+    """Return the key figures of a run; ThermodaError where they are not what :func:`run_figures` gives."""
+    with stored_dataset(path, REMEDY) as dataset:
+        for name, variable in dataset.variables.items():
+            kinds = TEXTS if variable.dtype.kind in TEXTS else NUMBERS
+            require_variable(path, dataset, str(name), None, kinds, REMEDY)
+        figures = dataset.load()
+    fault = _fault(figures)
+    if fault:
+        raise ThermodaError(f"{path}: {fault}; {REMEDY}")
+    return figures
+
+
+def _fault(figures: xr.Dataset) -> str:
+    """Return in which way a file does not hold the key figures of one run, or an empty string."""
+    texts = ("run_name", "outcome", "configuration")
+    for name in (*texts, *RUN_VARIABLES):
+        if name not in figures.variables or figures[name].dims != ("run",):
+            return f"has no {name} of a run"
+        if (figures[name].dtype.kind in TEXTS) != (name in texts):
+            return f"its {name} has the type {figures[name].dtype}"
+    if not set(map(str, figures.dims)) <= {*DIMENSIONS, "run"} or figures.sizes["run"] != 1:
+        return f"has the dimensions {dict(figures.sizes)}, which are not those of one run"
+    if figures.sizes.get("bound", 2) != 2:
+        return "an interval has two bounds"
+    for name in (one for one in LABELLED if one in figures.dims):
+        labels = figures[f"{name}_name"] if f"{name}_name" in figures.coords else None
+        if labels is None or labels.dims != (name,) or np.unique(labels.to_numpy().astype(str)).size != labels.size:
+            return f"has no distinct {name}_name"
+    if wrong := [str(name) for name, one in figures.data_vars.items() if one.dims[:1] != ("run",)]:
+        return f"{wrong[0]} is not of a run"
+    if not NAME.fullmatch(str(figures["run_name"].item())):
+        return "run_name is no name"
     try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return dataset.load()
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path}: cannot be read ({error}); remove it and run the study again") from error
+        items = parse_json(str(figures["configuration"].item()))
+    except ValueError as error:
+        return f"its configuration cannot be read as JSON ({error})"
+    if not isinstance(items, dict) or not all(isinstance(one, (bool, int, float, str)) for one in items.values()):
+        return "its configuration does not hold values by key"
+    return ""
 
 
 def _read_one(path: Path) -> tuple[xr.Dataset, ...]:
@@ -291,11 +329,8 @@ def _write_whole(data: xr.Dataset, path: Path) -> None:
     for name, array in data.data_vars.items():
         if array.dtype.kind == "f":
             encoding[str(name)] = {"_FillValue": np.nan}
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
-        data.assign_attrs(Conventions=CONVENTIONS).to_netcdf(partial, engine="netcdf4", encoding=encoding)
-        partial.replace(path)
+        with replacing(path) as partial:
+            data.assign_attrs(Conventions=CONVENTIONS).to_netcdf(partial, engine="netcdf4", encoding=encoding)
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be written ({error})") from error
-    finally:
-        partial.unlink(missing_ok=True)

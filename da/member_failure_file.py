@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from da.atomic_file import replacing
-from da.member_failure import MemberEvent
+from da.errors import ThermodaError
+from da.member_remedies import Draw, MemberEvent, Replacement, ShorterStep
 
-COLUMNS = ("time", "ensemble", "member", "step_divisor", "donor", "plus", "minus", "remedy", "cause")
-"""``step_divisor`` is that of the attempt that succeeded, 0 for a member that was replaced: it is now member ``donor``
-with a part of the difference of ``plus`` and ``minus``, which are empty for the others."""
+COLUMNS = ("time", "ensemble", "member", "outcome", "step_divisor", "donor", "plus", "minus", "remedy", "cause")
+"""``outcome`` is one of :data:`da.member_remedies.KINDS`; ``step_divisor`` that of the attempt that succeeded, else 0.
+A replaced member is now member ``donor`` with a part of the difference of ``plus`` and ``minus``; a drawn one has what
+is neither state nor input from ``donor``. They are empty for the others."""
 
 
 class MemberFailureFile:
@@ -31,8 +34,7 @@ class MemberFailureFile:
         self._path = path
         rows: list[Sequence[object]] = [COLUMNS]
         if kept is not None:
-            with path.open(encoding="utf-8", newline="") as file:
-                rows += list(csv.reader(file))[1 : 1 + kept]
+            rows += _first_rows(path, kept)
         with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
@@ -44,8 +46,29 @@ class MemberFailureFile:
             os.fsync(file.fileno())
 
 
+def _first_rows(path: Path, count: int) -> list[Sequence[object]]:
+    if not path.is_file():
+        raise ThermodaError(f"{path}: is not there; begin anew with run --overwrite")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(islice(csv.reader(file), 1, 1 + count))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ThermodaError(f"{path}: cannot be gone on with ({error}); begin anew with run --overwrite") from error
+    if len(rows) < count:
+        raise ThermodaError(
+            f"{path}: has {len(rows)} lines, the restart point was written after {count}; begin anew with run "
+            "--overwrite"
+        )
+    return list(rows)
+
+
 def _row(event: MemberEvent) -> list[object]:
-    made = event.replacement
-    others = ["", "", ""] if made is None else [made.donor, made.first, made.second]
+    made = event.outcome
+    others: list[object] = ["", "", ""]
+    if isinstance(made, Replacement):
+        others = [made.donor, made.first, made.second]
+    elif isinstance(made, Draw):
+        others = [made.donor, "", ""]
+    divisor = made.divisor if isinstance(made, ShorterStep) else 0
     time = np.datetime_as_string(event.time, unit="s")
-    return [time, event.ensemble, event.member, event.step_divisor, *others, event.remedy, event.cause]
+    return [time, event.ensemble, event.member, made.kind, divisor, *others, made.words, event.cause]

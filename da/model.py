@@ -46,6 +46,8 @@ class StateField:
         Bounds that the constraints enforce after an analysis.
     missing_top_levels : int
         Number of levels at the top whose slots hold no data (temperature of TIE-GCM: 1).
+    failing_below, failing_above : float
+        Beyond these a forecast counts as failed. They are wider than the bounds by what rounding and time filters do.
     """
 
     name: str
@@ -53,15 +55,25 @@ class StateField:
     lower: float = -np.inf
     upper: float = np.inf
     missing_top_levels: int = 0
+    failing_below: float = -np.inf
+    failing_above: float = np.inf
 
+
+POSSIBLE_TEMPERATURE_K = (99.9, 5000.0)
+"""The minimum of TIE-GCM, 100 K, less what rounding and filters take off; twice the hottest of a great storm."""
+
+FRACTION_TOLERANCE = 1e-9
+"""By how much a mass fraction, or the sum of several, may leave [0, 1] by rounding."""
+
+POSSIBLE_FRACTION = (-FRACTION_TOLERANCE, 1.0 + FRACTION_TOLERANCE)
 
 THERMOSPHERE_FIELDS = tuple(
-    StateField(name + suffix, unit, lower, upper)
-    for name, unit, lower, upper in (
-        ("temperature", "K", 100.0, np.inf),
-        ("mass_fraction_O", "1", 1e-9, 1.0),
-        ("mass_fraction_O2", "1", 1e-9, 1.0),
-        ("mass_fraction_He", "1", 1e-9, 1.0),
+    StateField(name + suffix, unit, lower, upper, 0, *possible)
+    for name, unit, lower, upper, possible in (
+        ("temperature", "K", 100.0, np.inf, POSSIBLE_TEMPERATURE_K),
+        ("mass_fraction_O", "1", 1e-9, 1.0, POSSIBLE_FRACTION),
+        ("mass_fraction_O2", "1", 1e-9, 1.0, POSSIBLE_FRACTION),
+        ("mass_fraction_He", "1", 1e-9, 1.0, POSSIBLE_FRACTION),
     )
     for suffix in ("", PREVIOUS)
 )
@@ -166,6 +178,14 @@ class StateLayout:
         )
 
 
+def composition_groups(layout: StateLayout) -> tuple[tuple[str, ...], ...]:
+    """Return the groups of mass fractions that may sum to at most one: those of now, those of the previous step."""
+    fractions = [name for name in layout.names if name.startswith("mass_fraction_")]
+    now = tuple(name for name in fractions if not name.endswith(PREVIOUS))
+    before = tuple(name for name in fractions if name.endswith(PREVIOUS))
+    return tuple(group for group in (now, before) if group)
+
+
 @dataclass(frozen=True)
 class MemberInputs:
     """External inputs of the members of one rank.
@@ -183,6 +203,8 @@ class MemberInputs:
         Label of the ensemble: one model object serves several in one run.
     processes : int
         Number of processes that share the ensemble, for models that start programs.
+    lowest : int
+        Lowest number in the whole ensemble. The process that has this member does what one of them must do for all.
     """
 
     perturbations: Mapping[str, FloatArray]
@@ -190,6 +212,7 @@ class MemberInputs:
     numbers: IndexArray | None = None
     ensemble: str = ""
     processes: int = 1
+    lowest: int = 0
 
     def member_numbers(self, members: int) -> IndexArray:
         """Return the numbers (members,) of the members in the whole ensemble."""
@@ -233,9 +256,9 @@ class ForecastModel(Protocol):
     whatever they come from, says so by the class attribute ``understands_solar_wind = True``; others leave it out.
 
     Where single members may fail while others do not, the forecast raises :class:`da.errors.MemberForecastError`; a
-    member that is not finite needs no exception. Models may offer more: :class:`StepDivisible`,
-    :class:`MembersInFiles`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why an input cannot be
-    perturbed.
+    member that is not finite, or beyond what its fields can be, needs no exception. Models may offer more:
+    :class:`StepDivisible`, :class:`MembersInFiles`, :class:`ReadsFiles`, and ``reason_against(name)``, which says why
+    an input cannot be perturbed.
     """
 
     @property
@@ -351,4 +374,13 @@ def refuse_unused_high_latitude(model_name: str, model: ForecastModel, keys: Seq
         raise ThermodaError(
             f"{keys[0]}: model '{model_name}' takes nothing but Kp at high latitudes and would ignore it; "
             "leave it out or choose another model.adapter"
+        )
+
+
+def refuse_unusable_time_limit(model_name: str, model: ForecastModel, limit_s: float | None) -> None:
+    """Raise ThermodaError for a limit of time to a model whose forecasts are not computed in this process."""
+    if limit_s is not None and isinstance(model, MembersInFiles):
+        raise ThermodaError(
+            f"ensemble.on_member_failure.time_limit_s: model '{model_name}' starts programs of its own, which "
+            "model.settings limit; leave it out"
         )

@@ -3,6 +3,9 @@
 The cycle asks at every output time, and at an analysis time a second time after the analysis: records shortly after it
 are compared with the state from which the next forecast starts (:mod:`da.direct_tracks`). HX of what is compared before
 an analysis time is kept until the analysis that uses it.
+
+Sources may fail: a track has a gap, or ends early. An analysis uses what there is; without anything it leaves the
+forecast as it is.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.analysis_config import DirectTrackSection
-from da.calibration import data_grid_batch
+from da.calibration import FactorState, QualityControl, without_outliers
 from da.config import Experiment
 from da.direct_tracks import ComparisonWindow, DirectTrack, DirectTrackSettings, comparison_windows, direct_track
 from da.observations import DENSITY, LN_DENSITY, ObservationBatch, SourceBatch
 from da.preparation import StepOne
+from da.tracks import DensityTrack
 
 TimeArray = NDArray[np.datetime64]
 
@@ -58,6 +62,8 @@ class ObservationPlan:
         Increasing; every analysis time is an output time.
     variable : {"density", "ln_density"}
         In which the analysis is made; the batches are given in it.
+    data_grid_times : array of datetime64 or None
+        Analysis times at which there is a data grid; None: all.
 
     Raises
     ------
@@ -74,6 +80,7 @@ class ObservationPlan:
         output_times: TimeArray,
         analysis_times: TimeArray,
         variable: str = DENSITY,
+        data_grid_times: TimeArray | None = None,
     ) -> None:
         if tracks.keys() != windows.keys() or DATA_GRID in tracks:
             raise ValueError(f"tracks {list(tracks)} and windows {list(windows)}: one of each, none called {DATA_GRID}")
@@ -82,6 +89,7 @@ class ObservationPlan:
         self._data_grid, self._tracks, self._variable = data_grid, dict(tracks), variable
         self._output_times = _nanoseconds(output_times)
         self._analysis_times = _nanoseconds(analysis_times)
+        self._grid_times = self._analysis_times if data_grid_times is None else _nanoseconds(data_grid_times)
         self._windows: dict[tuple[int, bool], list[tuple[str, ComparisonWindow]]] = defaultdict(list)
         for name in tracks:
             for window in comparison_windows(output_times, analysis_times, windows[name]):
@@ -93,6 +101,22 @@ class ObservationPlan:
     def sources(self) -> tuple[str, ...]:
         """Names of all sources, in the order in which :meth:`due` gives them."""
         return (*(() if self._data_grid is None else (DATA_GRID,)), *self._tracks)
+
+    @property
+    def outliers(self) -> dict[str, int]:
+        """Number of densities of each direct track that were left out as outliers."""
+        return {name: track.records.dropped.get("outlier", 0) for name, track in self._tracks.items()}
+
+    @property
+    def unobserved(self) -> TimeArray:
+        """Analysis times, in their order, for which no source has an observation."""
+        observed: set[int] = set() if self._data_grid is None else set(self._grid_times)
+        for name, window in (one for windows in self._windows.values() for one in windows):
+            edges = np.array([window.start_exclusive, window.stop_inclusive])
+            if np.ptp(np.searchsorted(self._tracks[name].records.time, edges, side="right")):
+                observed.add(_nanosecond(window.assimilated_at))
+        missing = np.array(sorted(self._analysis_times - observed), dtype=np.int64)
+        return missing.astype("datetime64[ns]")
 
     def due(self, time: np.datetime64, after_analysis: bool) -> list[SourceBatch]:
         """Return what is compared with the state of an output time; a source without observations does not appear.
@@ -120,7 +144,7 @@ class ObservationPlan:
         if now not in self._output_times:
             raise ValueError(f"{time} is no output time")
         found = []
-        if self._data_grid is not None and not after_analysis and now in self._analysis_times:
+        if self._data_grid is not None and not after_analysis and now in self._grid_times:
             found.append(SourceBatch(DATA_GRID, self._data_grid(time)))
         for name, window in self._windows.get((now, after_analysis), ()):
             batch = self._tracks[name].batch(window.start_exclusive, window.stop_inclusive, window.compared_at)
@@ -139,22 +163,27 @@ def observation_plan(experiment: Experiment, step_one: StepOne, schedule: Output
     ThermodaError
         If a direct track has no density.
     """
-
-    def data_grid(time: np.datetime64) -> ObservationBatch:
-        return data_grid_batch(step_one.calibrated, step_one.grid, time, step_one.calibrating_track, step_one.error)
-
-    sections = experiment.direct_tracks
+    sections, times, msis = experiment.direct_tracks, schedule.analysis_times, step_one.calibrated.msis
     return ObservationPlan(
-        data_grid if experiment.data_grid.assimilate else None,
+        step_one.data_grid.batch if experiment.data_grid.assimilate else None,
         {
-            name: direct_track(step_one.tracks[one.satellite], step_one.calibrated.msis, direct_track_settings(one))
+            name: direct_track(_quality_controlled(experiment, one, step_one), msis, direct_track_settings(one))
             for name, one in sections.items()
         },
         {name: np.timedelta64(round(6e10 * one.window_min), "ns") for name, one in sections.items()},
         schedule.output_times,
-        schedule.analysis_times,
+        times,
         str(experiment.analysis.variable),
+        times[step_one.data_grid.state(times) != FactorState.HELD],
     )
+
+
+def _quality_controlled(experiment: Experiment, section: DirectTrackSection, step_one: StepOne) -> DensityTrack:
+    track = step_one.tracks[section.satellite]
+    if not section.leave_out_outliers or not len(track):
+        return track
+    control = QualityControl(**experiment.calibration.quality.model_dump())
+    return without_outliers(track, step_one.calibrated.msis, control)
 
 
 def direct_track_settings(section: DirectTrackSection) -> DirectTrackSettings:

@@ -17,6 +17,33 @@ DENSITY, LN_DENSITY = "density", "ln_density"
 """Names of the observation operators: total mass density [kg m-3], and the natural logarithm of its value in kg m-3."""
 
 
+@dataclass(frozen=True, eq=False)
+class SampledPlaces:
+    """Places over which observations are averages: the operator gives the weighted mean of the densities there.
+
+    Parameters
+    ----------
+    latitude, longitude, altitude_km : array (samples,)
+        Geodetic, those of one observation after those of the other.
+    unmodelled_mass_ratio : array (samples,)
+    weight : array (samples,)
+        Those of one observation sum to one.
+    first : array (observations,)
+        Where the samples of each observation begin.
+    """
+
+    latitude: FloatArray
+    longitude: FloatArray
+    altitude_km: FloatArray
+    unmodelled_mass_ratio: FloatArray
+    weight: FloatArray
+    first: NDArray[np.int64]
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Return weighted means (observations, members) of values (samples, members)."""
+        return np.asarray(np.add.reduceat(self.weight[:, None] * values, self.first, axis=0))
+
+
 @dataclass(frozen=True)
 class ObservationBatch:
     """Observations of one source for one analysis.
@@ -35,6 +62,8 @@ class ObservationBatch:
         Total density over that of the species in the state; the observation operator multiplies by it.
     operator : {"density", "ln_density"}
         Name of the observation operator.
+    sampled : SampledPlaces or None
+        Where observations are averages along a track; None: they are of their positions.
 
     Raises
     ------
@@ -53,8 +82,11 @@ class ObservationBatch:
     source: str
     unmodelled_mass_ratio: FloatArray
     operator: str = DENSITY
+    sampled: SampledPlaces | None = None
 
     def __post_init__(self) -> None:
+        if self.sampled is not None and self.sampled.first.shape != self.values.shape:
+            raise ValueError(f"places sampled for {self.sampled.first.size} of {self.values.size} observations")
         for name in (
             "error_standard_deviation",
             "latitude",
@@ -88,8 +120,10 @@ class ObservationBatch:
         Raises
         ------
         ValueError
-            If the mask is not boolean or has another length.
+            If the mask is not boolean or has another length, or observations are averages of sampled places.
         """
+        if self.sampled is not None:
+            raise ValueError("observations that are averages of sampled places cannot be selected")
         if mask.shape != self.values.shape or mask.dtype != np.bool_:
             raise ValueError(f"a mask of {self.values.size} booleans is needed, not {mask.dtype} {mask.shape}")
         return replace(

@@ -24,7 +24,8 @@ def observe_density(
 ) -> FloatArray:
     """Return HX (observations, members) of observations of density [kg m-3] or of its logarithm.
 
-    Density as in Corbin & Kusche (2022), Eq. 2; for the operator "ln_density" the logarithm of that.
+    Density as in Corbin & Kusche (2022), Eq. 2, where observations are averages along a track the mean over the places
+    sampled, all at the time of the states; for the operator "ln_density" the logarithm of that.
 
     Parameters
     ----------
@@ -54,8 +55,10 @@ def observe_density(
 def _density(model: ForecastModel, states: FloatArray, height: FloatArray, batch: ObservationBatch) -> FloatArray:
     operator = density_operator(model)
     density = operator.on_grid(model.layout.split(states))
-    stencil = operator.stencil(batch.latitude, batch.longitude)
-    return operator.at_points(density, height, stencil, batch.altitude_km, batch.unmodelled_mass_ratio)
+    places = batch if batch.sampled is None else batch.sampled
+    stencil = operator.stencil(places.latitude, places.longitude)
+    at_points = operator.at_points(density, height, stencil, places.altitude_km, places.unmodelled_mass_ratio)
+    return at_points if batch.sampled is None else batch.sampled.mean(at_points)
 
 
 def _logarithm(density: FloatArray, batch: ObservationBatch) -> FloatArray:

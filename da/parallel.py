@@ -244,30 +244,28 @@ class MemberTranspose:
     Parameters
     ----------
     comm : Communicator
-    members : int
-        Of the whole ensemble; each rank holds the contiguous share that :func:`share` gives it.
     rows_of_rank : sequence of arrays
         State rows that each rank analyses.
     """
 
-    def __init__(self, comm: Communicator, members: int, rows_of_rank: Sequence[IndexArray]) -> None:
+    def __init__(self, comm: Communicator, rows_of_rank: Sequence[IndexArray]) -> None:
         self._comm = comm
         self._rows_of_rank = rows_of_rank
-        self._members_of_rank = [len(share(members, comm.size, rank)) for rank in range(comm.size)]
 
     def to_rows(self, local_members: FloatArray) -> FloatArray:
         """Return this rank's rows (rows, all members) of an ensemble given as (state, local members)."""
         own = self._rows_of_rank[self._comm.rank].size
+        counts = self._comm.allgather(local_members.shape[1])
         parts = self._comm.exchange(
-            [local_members[rows] for rows in self._rows_of_rank], [(own, count) for count in self._members_of_rank]
+            [local_members[rows] for rows in self._rows_of_rank], [(own, count) for count in counts]
         )
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def to_members(self, rows: FloatArray, out: FloatArray) -> None:
         """Write this rank's rows, of all members, to (state, local members) of every rank; other rows stay."""
-        starts = np.cumsum([0, *self._members_of_rank])
+        local = out.shape[1]
+        starts = np.cumsum([0, *self._comm.allgather(local)])
         blocks = [rows[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-        local = self._members_of_rank[self._comm.rank]
         parts = self._comm.exchange(blocks, [(own.size, local) for own in self._rows_of_rank])
         for own, part in zip(self._rows_of_rank, parts, strict=True):
             out[own] = part

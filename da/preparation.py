@@ -10,21 +10,23 @@ from pathlib import Path
 import numpy as np
 
 from da.calibration import (
+    Agreement,
     CalibratedMsis,
     CalibrationReport,
-    DataGrid,
-    LowPass,
+    ContinuedFactor,
+    DataGridSource,
     ObservationError,
-    QualityControl,
-    calibrate,
+    refuse_other_unit,
     track_latitude,
 )
-from da.config import Experiment, SatelliteSection, to_datetime64
+from da.calibration_setup import agreements, continued_factor, refuse_gaps
+from da.config import Experiment, to_datetime64
 from da.drivers import Drivers, load_drivers
 from da.errors import ThermodaError
 from da.msis import Msis
+from da.satellite_config import SatelliteSection
 from da.seeding import Purpose, stream
-from da.tracks import DensityTrack, read_tracks
+from da.tracks import DensityTrack, concatenate, read_tracks
 from da.twin import (
     NAMED_ORBITS,
     AnalyticOrbit,
@@ -50,23 +52,28 @@ class StepOne:
     tracks : dict of satellite -> DensityTrack
         Records from ``start`` to ``stop``; those of the calibrating satellite with the margin that its filter may use,
         those of direct tracks with the window of the first analysis.
-    calibrated : CalibratedMsis
     report : CalibrationReport
-    grid : DataGrid
-    error : ObservationError
+    data_grid : DataGridSource
+        What the data grid observes, and when it can.
+    agreements : tuple of Agreement
+        Of the satellites that enter the analyses.
     """
 
     drivers: Drivers
     tracks: dict[str, DensityTrack]
-    calibrated: CalibratedMsis
     report: CalibrationReport
-    grid: DataGrid
-    error: ObservationError
+    data_grid: DataGridSource
+    agreements: tuple[Agreement, ...]
 
     @property
-    def calibrating_track(self) -> DensityTrack:
-        """The track that is assimilated."""
-        return self.tracks[self.calibrated.satellite]
+    def factor(self) -> ContinuedFactor:
+        """The scale factor of any time."""
+        return self.data_grid.factor
+
+    @property
+    def calibrated(self) -> CalibratedMsis:
+        """NRLMSIS calibrated along the calibrating satellite."""
+        return self.factor.calibrated
 
 
 def _hours(hours: float) -> np.timedelta64:
@@ -85,23 +92,29 @@ def track_margins(experiment: Experiment, satellite: str) -> Margins:
     """Return how far before ``start`` and after ``stop`` the densities of a satellite are used.
 
     The calibration uses its margin; the first analysis uses the window of a direct track before it. Averages of
-    superobbing take all of their records, those at the edges too.
+    superobbing take all of their records, those at the edges too, and so do running means.
     """
-    calibrating = experiment.calibration.margin_h if satellite == experiment.calibration.satellite else 0.0
+    half_smoothing_h = experiment.satellites[satellite].smoothing_min / 120.0
+    calibrates = satellite in experiment.calibration.satellites
+    calibrating = experiment.calibration.margin_h + half_smoothing_h if calibrates else 0.0
     before, after = [_hours(calibrating)], [_hours(calibrating)]
     for track in experiment.direct_tracks.values():
         if track.satellite == satellite:
-            average_h = (track.superobbing_s or 0.0) / 3600.0
+            average_h = (track.superobbing_s or 0.0) / 3600.0 + half_smoothing_h
             before.append(_hours(track.window_min / 60.0 + average_h))
             after.append(_hours(average_h))
     return Margins(max(before), max(after))
 
 
 def widest_margins(experiment: Experiment) -> Margins:
-    """Return margins that hold those of the calibration and of every satellite."""
+    """Return margins that hold those of the calibration and of every satellite, running means included."""
     calibration = _hours(experiment.calibration.margin_h)
     tracks = [track_margins(experiment, name) for name in experiment.satellites]
-    return Margins(max(calibration, *(one.before for one in tracks)), max(calibration, *(one.after for one in tracks)))
+    half_smoothing = max(_hours(one.smoothing_min / 120.0) for one in experiment.satellites.values())
+    return Margins(
+        max(calibration, *(one.before for one in tracks)) + half_smoothing,
+        max(calibration, *(one.after for one in tracks)) + half_smoothing,
+    )
 
 
 def experiment_drivers(experiment: Experiment) -> Drivers:
@@ -181,6 +194,7 @@ def _synthetic(
         rng=stream(experiment.experiment.seed, Purpose.TWIN_NOISE, number),
         step_s=satellite.sampling_s,
         relative_noise=satellite.relative_noise,
+        smoothing_s=60.0 * experiment.satellites[name].smoothing_min,
     )
 
 
@@ -193,13 +207,27 @@ def _is_direct(experiment: Experiment, satellite: str) -> bool:
     return any(track.satellite == satellite for track in experiment.direct_tracks.values())
 
 
-def _track(experiment: Experiment, number: int, name: str, section: SatelliteSection, truth: TwinTruth) -> DensityTrack:
+def _measured(
+    experiment: Experiment, name: str, section: SatelliteSection, margins: Margins, msis: Msis
+) -> DensityTrack:
+    """Return the track of all files of a satellite, each in the unit that it should be in."""
+    files = resolve_files(section.files, f"satellites.{name}.files")
+    parts = [read_tracks([file], name) for file in files]
+    start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
+    for part in parts:
+        refuse_other_unit(part.between(start - margins.before, stop + margins.after), msis)
+    return replace(_geodetic(concatenate(parts)), smoothing_s=60.0 * section.smoothing_min)
+
+
+def _track(
+    experiment: Experiment, number: int, name: str, section: SatelliteSection, truth: TwinTruth, msis: Msis
+) -> DensityTrack:
     start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
     margins = track_margins(experiment, name)
     if section.synthetic is not None:
         whole = _synthetic(experiment, number, name, section.synthetic, truth)
     else:
-        whole = _geodetic(read_tracks(resolve_files(section.files, f"satellites.{name}.files"), name))
+        whole = _measured(experiment, name, section, margins, msis)
     # An analysis uses the record of its own time; the window of ``between`` is open at its end.
     last = stop + margins.after + np.timedelta64(int(_is_direct(experiment, name)), "ns")
     inside = whole.between(start - margins.before, last)
@@ -221,23 +249,23 @@ def prepare(experiment: Experiment) -> StepOne:
     """
     drivers = experiment_drivers(experiment)
     truth = _truth(experiment, drivers)
-    tracks = {
-        name: _track(experiment, number, name, section, truth)
-        for number, (name, section) in enumerate(experiment.satellites.items())
-    }
     calibration = experiment.calibration
     msis = Msis(drivers, calibration.msis_version, calibration.geomagnetic_activity)
-    low_pass = LowPass(calibration.low_pass.kind, calibration.low_pass.cutoff_h, calibration.low_pass.order)
+    tracks = {
+        name: _track(experiment, number, name, section, truth, msis)
+        for number, (name, section) in enumerate(experiment.satellites.items())
+    }
+    calibrating = {name: _for_the_filter(experiment, tracks[name]) for name in calibration.satellites}
+    factor, report = continued_factor(calibration, calibrating, msis)
+    refuse_gaps(experiment, factor.calibrated)
+    agreed = agreements(experiment, tracks, msis)
+    error = ObservationError(**experiment.observation_error.model_dump())
+    return StepOne(drivers, tracks, report, DataGridSource(factor, tracks, experiment.data_grid.grid(), error), agreed)
+
+
+def _for_the_filter(experiment: Experiment, track: DensityTrack) -> DensityTrack:
+    """Return what step one may use of a track: the window of a direct track of the satellite may reach further back."""
     start, stop = to_datetime64(experiment.experiment.start), to_datetime64(experiment.experiment.stop)
-    margin = _hours(calibration.margin_h)
-    # The window of a direct track of the same satellite may reach further back than the filter may.
-    track = tracks[calibration.satellite].between(start - margin, stop + margin)
-    calibrated, report = calibrate(track, msis, low_pass, QualityControl(**calibration.quality.model_dump()))
-    return StepOne(
-        drivers,
-        tracks,
-        calibrated,
-        report,
-        experiment.data_grid.grid(),
-        ObservationError(**experiment.observation_error.model_dump()),
-    )
+    half_smoothing_h = experiment.satellites[track.satellite].smoothing_min / 120.0
+    margin = _hours(experiment.calibration.margin_h) + _hours(half_smoothing_h)
+    return track.between(start - margin, stop + margin)

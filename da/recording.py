@@ -21,10 +21,11 @@ from da.errors import ThermodaError
 from da.free_forecasts import free_forecast_name
 from da.growing_file import GrowingFile
 from da.interruptions import write_interruptions
-from da.member_failure import MemberEvent
 from da.member_failure_file import MemberFailureFile
-from da.model import ForecastModel
+from da.member_remedies import KINDS, Draw, Drop, MemberEvent, Replacement
+from da.model import FREE_FORECAST, ForecastModel
 from da.moments import EnsembleMoments, merged
+from da.observation_coverage import ObservationCoverage
 from da.observing import density_operator
 from da.operators import DENSITY_FIELDS, HorizontalStencil
 from da.parallel import Communicator, from_root
@@ -61,6 +62,8 @@ class RunRecorder:
         What :attr:`counted` was at the restart point from which an unfinished run is gone on with; None: a new run.
     borrowed : BorrowedOpenLoop or None
         The run whose open loop this one takes.
+    coverage : ObservationCoverage or None
+        Of the analyses, on rank 0 where something is assimilated.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class RunRecorder:
         overwrite: bool,
         counted: Mapping[str, Any] | None = None,
         borrowed: BorrowedOpenLoop | None = None,
+        coverage: ObservationCoverage | None = None,
     ) -> None:
         self._comm, self._experiment, self._model, self._step_one = comm, experiment, model, step_one
         self._grid = experiment.data_grid.grid()
@@ -85,12 +89,13 @@ class RunRecorder:
         self._altitude_km, latitude, longitude = self._grid.points()
         self._stencil: HorizontalStencil = self._operator.stencil(latitude, longitude)
         self._files: dict[str, GrowingFile[Any]] = {}
-        before = counted or {"member_failures": {"with_a_shorter_step": 0, "replaced": 0}, "replaced_since_analysis": 0}
+        before = counted or {"member_failures": dict.fromkeys(KINDS, 0)}
         self._failed = Counter(before["member_failures"])
-        self._replaced_since_analysis: int = before["replaced_since_analysis"]
+        self._failed_since_analysis = Counter[str](before.get("failed_since_analysis", {}))
+        self._left: dict[str, int] = dict(before.get("members_left", {}))
         self._records = Counter[str](before.get("records", {}))
         self._folder: RunFolder | None = None
-        self._borrowed = borrowed
+        self._borrowed, self._coverage = borrowed, coverage
         self._on_root(lambda: self._open(configuration_text, overwrite, continued=counted is not None))
 
     @property
@@ -104,11 +109,17 @@ class RunRecorder:
         return dict(self._failed)
 
     @property
+    def members_left(self) -> dict[str, int]:
+        """Number of members at the last record of each ensemble, on rank 0."""
+        return dict(self._left)
+
+    @property
     def counted(self) -> dict[str, Any]:
         """What a restart point holds of the recorder, on rank 0; see the class."""
         return {
             "member_failures": self.member_failures,
-            "replaced_since_analysis": self._replaced_since_analysis,
+            "failed_since_analysis": dict(self._failed_since_analysis),
+            "members_left": self.members_left,
             "records": dict(self._records),
         }
 
@@ -124,8 +135,7 @@ class RunRecorder:
     def member_events(self, events: Sequence[MemberEvent]) -> None:
         """Write what became of members that failed; called with the same events on all ranks."""
         if events:
-            replaced = sum(event.replacement is not None for event in events)
-            self._failed.update({"replaced": replaced, "with_a_shorter_step": len(events) - replaced})
+            self._failed.update(event.outcome.kind for event in events)
             self._on_root(lambda: self._failures.append(events))
 
     def open_loop(self, record: CycleRecord) -> None:
@@ -136,7 +146,7 @@ class RunRecorder:
     def assimilation(self, record: CycleRecord) -> None:
         """Write one record of the assimilating run: the forecast, or an analysis with its observations."""
         self.member_events(record.events)
-        self._replaced_since_analysis += sum(event.replacement is not None for event in record.events)
+        self._failed_since_analysis.update(event.outcome.kind for event in record.events)
         self._record(str(record.phase), record)
         diagnostics = record.diagnostics
         if record.phase is Phase.ANALYSIS and diagnostics is not None:
@@ -197,10 +207,12 @@ class RunRecorder:
         return self._folder
 
     def _record_analysis(self, time: np.datetime64, diagnostics: AnalysisDiagnostics) -> None:
-        one, record = diagnostics, diagnostics.filter_record(self._replaced_since_analysis)
+        failed = self._failed_since_analysis
+        replaced, dropped = failed[Replacement.kind] + failed[Draw.kind], failed[Drop.kind]
+        one, record = diagnostics, diagnostics.filter_record(replaced, dropped)
         self._append(OBSERVATIONS, lambda file: file.append(time, one.batches, one.forecast, one.analysis, one.used))
         self._append(FILTER, lambda file: file.append(record))
-        self._replaced_since_analysis = 0
+        self._failed_since_analysis.clear()
 
     def _append(self, kind: str, write: Callable[[Any], None]) -> None:
         self._files[kind].append(write)
@@ -247,15 +259,16 @@ class RunRecorder:
 
     def _add_files_of_analyses(self, continued: bool) -> None:
         name = self._experiment.experiment.name
+        missing = {} if self._coverage is None else self._coverage.attributes()
         self._add(
             OBSERVATIONS,
-            partial(ObservationFile, attributes={"title": f"{name}: observation space"}),
+            partial(ObservationFile, attributes={"title": f"{name}: observation space", **missing}),
             ObservationFile.reopened,
             continued,
         )
         self._add(
             FILTER,
-            partial(FilterFile, attributes={"title": f"{name}: diagnostics of the filter"}),
+            partial(FilterFile, attributes={"title": f"{name}: diagnostics of the filter", **missing}),
             FilterFile.reopened,
             continued,
         )
@@ -272,7 +285,7 @@ class RunRecorder:
         stop = to_datetime64(self._experiment.experiment.stop)
         for name, whole in step_one.tracks.items():
             track = whole.between(start, stop)
-            calibrated, atmosphere = step_one.calibrated.along_track(track)
+            calibrated, atmosphere, state = step_one.factor.along_track(track)
             columns = {
                 "time": (track.time, "", "time"),
                 "latitude": (track.latitude, "degrees_north", f"{track.latitude_kind} latitude"),
@@ -286,28 +299,43 @@ class RunRecorder:
                     "1",
                     "total mass density over that of O, O2, He and N2, from NRLMSIS",
                 ),
+                "scale_factor_state": (
+                    state,
+                    "1",
+                    "scale factor of calibrated NRLMSIS: 0 known, 1 persisted, 2 another satellite's, 3 held",
+                ),
                 "kp": (step_one.drivers.kp(track.time), "1", "Kp of the 3-hour interval"),
             }
             # A satellite that only calibrates NRLMSIS is not independent of all that it is compared with.
             role = "assimilated" if name in self._experiment.used_satellites else "independent"
             if not self._experiment.experiment.assimilate and name == self._experiment.calibration.satellite:
                 role = "calibrating"
-            attributes = {"satellite": name, "role": role, "source": track.source}
+            attributes = {
+                "title": f"{self._experiment.experiment.name}: densities along the track of {name}",
+                "satellite": name,
+                "role": role,
+                "source": track.source,
+                "smoothing_s": track.smoothing_s,
+                "comment": "density: running mean along the track over smoothing_s (0: none); all else: at the points",
+            }
             write_table(self._required_folder.path / f"track_{name}.nc", columns, attributes)
         series = step_one.report.series
         columns = {
             "time": (series.time, "", "time"),
-            "ln_factor": (series.values, "1", "ln of measured over NRLMSIS density, gaps filled"),
+            "ln_factor": (series.values, "1", "ln of measured over NRLMSIS density, short gaps filled"),
             "filled": (series.filled.astype(np.int8), "1", "1 where the value was filled"),
+            "outliers": (series.outliers.astype(np.int32), "1", "number of densities left out as outliers"),
             "ln_factor_filtered": (step_one.report.filtered, "1", "the same after the low-pass filter"),
         }
         report = step_one.report
         outcome = {
+            "title": f"{self._experiment.experiment.name}: calibration of NRLMSIS",
             "satellite": step_one.calibrated.satellite,
             "records": report.records,
             "outliers": report.outliers,
             "filled_steps": report.filled,
             "gaps": report.gaps,
+            "gaps_not_filled": report.long_gaps,
         }
         write_table(self._required_folder.path / "calibration.nc", columns, outcome)
 
@@ -328,6 +356,8 @@ class RunRecorder:
             if parts is None:
                 raise ValueError("the moments are gathered on rank 0")
             whole = {name: merged(part[name] for part in parts) for name in moments}
+            if record.forecasts.inputs.ensemble != FREE_FORECAST:
+                self._left[record.forecasts.inputs.ensemble] = whole["density"].members
             whole["data_grid_density"] = self._total(whole["data_grid_density"], record.time)
             append(lambda file: file.append(record.time, whole))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,21 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from da.config import Experiment
-from da.member_failure import MemberEvent
+from da.member_remedies import KINDS, MemberEvent
+
+FAILURES_IN_WORDS = dict(
+    zip(
+        KINDS,
+        (
+            "{} times a shorter step saved a member that had failed",
+            "{} times a failed member was replaced",
+            "{} times a failed member was drawn anew",
+            "{} failed members were left out for good",
+        ),
+        strict=True,
+    )
+)
+"""By what was done about members that failed."""
 
 LINE_SHARE = 0.1
 """Where the output is no terminal, a line is printed for every tenth of the run."""
@@ -94,13 +109,13 @@ def _unobserved_warning(experiment: Experiment, sub_domains: int) -> str:
     return f"{seen}; {' or '.join(keys)} may be too small" if keys else seen
 
 
-def _print_member_failures(console: Console, failures: dict[str, int], where: str = "") -> None:
-    """Print how many members were mended or replaced, where any were."""
-    if not any(failures.values()):
+def _print_member_failures(console: Console, failures: Mapping[str, int], where: str = "") -> None:
+    """Print how many members were mended, made anew or left out, where any were."""
+    told = [text.format(failures[kind]) for kind, text in FAILURES_IN_WORDS.items() if failures.get(kind)]
+    if not told:
         return
     console.print(
-        f"warning: {failures['replaced']} times a failed member was replaced, {failures['with_a_shorter_step']} times "
-        f"a shorter step saved it{where}",
+        f"warning: {', '.join(told)}{where}",
         style="yellow",
         soft_wrap=True,
         markup=False,
@@ -118,8 +133,7 @@ def print_spin_up_summary(
         soft_wrap=True,
         markup=False,
     )
-    replaced = sum(event.replacement is not None for event in events)
-    _print_member_failures(console, {"replaced": replaced, "with_a_shorter_step": len(events) - replaced})
+    _print_member_failures(console, Counter(event.outcome.kind for event in events))
 
 
 def print_run_summary(console: Console, experiment: Experiment, provenance: dict[str, Any], seconds: float) -> None:
@@ -136,6 +150,12 @@ def print_run_summary(console: Console, experiment: Experiment, provenance: dict
     console.print(f"peak memory per rank [MiB]: {memory}")
     if unobserved := provenance["sub_domains_without_observations"]:
         console.print(_unobserved_warning(experiment, unobserved), style="yellow", soft_wrap=True, markup=False)
+    observations = provenance.get("observations", {})
+    outliers = ", ".join(f"{name} {count}" for name, count in observations.get("outliers", {}).items() if count)
+    if outliers:
+        console.print(f"densities left out as outliers: {outliers}", soft_wrap=True, markup=False)
+    for sentence in observations.get("warnings", ()):
+        console.print(f"warning: {sentence}", style="yellow", soft_wrap=True, markup=False)
     folder = experiment.experiment.output_folder
     _print_member_failures(console, provenance["member_failures"], f"; see {folder / 'member_failures.csv'}")
     console.print(

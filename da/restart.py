@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,27 @@ from da.errors import ThermodaError
 from da.inflation import InflationState
 from da.model import ASSIMILATION, OPEN_LOOP, ForecastModel, MembersInFiles
 from da.observations import ObservationBatch
-from da.parallel import AgreedError, Communicator, collective, from_root, share
+from da.parallel import AgreedError, Communicator, collective, from_root
 from da.restart_description import RunDescription
-from da.restart_file import RestartFolder, read_arrays, read_index, write_arrays, write_index
+from da.restart_file import (
+    INDEX,
+    DamagedRestartError,
+    RestartFolder,
+    read_arrays,
+    read_index,
+    write_arrays,
+    write_index,
+)
+from da.restart_members import MemberFile, MemberPart, part_of_rank
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 
-FORMAT = 1
+FORMAT = 2
+DESCRIBED = ("configuration", "inputs", "code", "files")
+"""What a point belongs to: the keys of :meth:`RunDescription.content` that are compared."""
+
 COMMON_FILE = "common.arrays"
 PHASES = {Phase.FORECAST: 1, Phase.ANALYSIS: 2}
 """Their order at one time, in the names of the points."""
@@ -44,43 +57,7 @@ BATCH_COLUMNS = (
     "altitude_km",
     "unmodelled_mass_ratio",
 )
-
-
-@dataclass(frozen=True)
-class MemberPart:
-    """Some members of one ensemble.
-
-    Parameters
-    ----------
-    states : array (state_size, members)
-    perturbations : dict of name -> array (members,)
-    """
-
-    states: FloatArray
-    perturbations: Mapping[str, FloatArray]
-
-    def arrays(self, ensemble: str) -> Arrays:
-        """Return what is stored of them."""
-        named = {f"{ensemble}.perturbation.{name}": values for name, values in self.perturbations.items()}
-        return {f"{ensemble}.states": self.states, **named}
-
-    @classmethod
-    def of_files(cls, ensemble: str, files: Sequence[tuple[Arrays, slice]]) -> MemberPart | None:
-        """Return the members that slices of the stored ones make together; None where no such ensemble is stored."""
-        if f"{ensemble}.states" not in files[0][0]:
-            return None
-        prefix = f"{ensemble}.perturbation."
-        names = [name for name in files[0][0] if name.startswith(prefix)]
-
-        def joined(name: str) -> FloatArray:
-            return np.ascontiguousarray(np.concatenate([arrays[name][..., part] for arrays, part in files], axis=-1))
-
-        return cls(joined(f"{ensemble}.states"), {name.removeprefix(prefix): joined(name) for name in names})
-
-    def forecasts(self, forecasts: MemberForecasts, ensemble: str) -> MemberForecasts:
-        """Return the members of a rank with these inputs, as another ensemble."""
-        inputs = replace(forecasts.inputs, perturbations=self.perturbations, ensemble=ensemble)
-        return replace(forecasts, inputs=inputs)
+"""Of what waits; where an observation samples a track is not among them, for H was applied to it at its time."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +148,8 @@ class RestartWriter:
     def due(self, record: CycleRecord) -> bool:
         """Return whether a point is to be written after this record of the leading ensemble.
 
-        The first one follows the spin-up. The others follow an analysis; where none is made, because nothing was
-        observed, the next forecast.
+        The first one follows the spin-up. The others follow an analysis, whether or not anything was observed; in a
+        run without any, a forecast.
         """
         if self.interval == np.timedelta64(0):
             return False
@@ -217,8 +194,7 @@ class RestartWriter:
                 arrays = _member_arrays(leading) | ({} if open_loop is None else _member_arrays(open_loop))
                 entry = {
                     "file": name,
-                    "first": int(_first(leading)),
-                    "count": int(leading.states.shape[1]),
+                    "numbers": _numbers(leading) | ({} if open_loop is None else _numbers(open_loop)),
                     "sha256": write_arrays(self.folder.writing / name, arrays),
                 }
                 if isinstance(leading.forecasts.model, MembersInFiles):
@@ -253,13 +229,15 @@ class RestartWriter:
         self.folder.commit(f"{stamp}_{PHASES[phase]}_{phase}", self.keep)
 
 
-def _first(record: CycleRecord) -> int:
-    return int(record.forecasts.inputs.member_numbers(record.states.shape[1])[0])
+def _numbers(record: CycleRecord) -> dict[str, list[int]]:
+    inputs = record.forecasts.inputs
+    return {inputs.ensemble: inputs.member_numbers(record.states.shape[1]).tolist()}
 
 
 def _member_arrays(record: CycleRecord) -> Arrays:
     inputs = record.forecasts.inputs
-    return MemberPart(record.states, inputs.perturbations).arrays(inputs.ensemble)
+    numbers = inputs.member_numbers(record.states.shape[1])
+    return MemberPart(record.states, inputs.perturbations, numbers, inputs.lowest).arrays(inputs.ensemble)
 
 
 def _common(
@@ -282,7 +260,7 @@ def _common(
     return arrays, described
 
 
-def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecasts, members: int) -> Restored | None:
+def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecasts) -> Restored | None:
     """Return the newest restart point that can be used, or None where there is none; called on all ranks.
 
     What is wrong with a newer one is logged as a warning.
@@ -293,8 +271,6 @@ def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecas
     folder : RestartFolder
     forecasts : MemberForecasts
         Of this rank.
-    members : int
-        Of the whole ensemble.
 
     Raises
     ------
@@ -306,7 +282,7 @@ def restored(comm: Communicator, folder: RestartFolder, forecasts: MemberForecas
     for name in reversed(names):
         try:
             with collective(comm, ""):
-                found = _read(folder, name, share(members, comm.size, comm.rank))
+                found = _read(folder, name, comm.size, comm.rank)
                 _require_files(forecasts, found)
         except AgreedError as error:
             skipped.append(str(error))
@@ -327,7 +303,8 @@ def newest_description(folder: RestartFolder) -> dict[str, Any] | None:
             content: dict[str, Any] = read_index(point)["run"]
         except (ThermodaError, KeyError):
             continue
-        return content
+        if isinstance(content, dict) and all(isinstance(content.get(key), dict) for key in DESCRIBED):
+            return content
     return None
 
 
@@ -336,7 +313,7 @@ def _times(folder: RestartFolder, names: Sequence[str]) -> tuple[np.datetime64, 
     for name in names:
         try:
             found.append(np.datetime64(read_index(folder.path / name)["time"], "ns"))
-        except ThermodaError:
+        except (ThermodaError, KeyError, ValueError):
             continue
     return tuple(found)
 
@@ -349,32 +326,34 @@ def _require_files(forecasts: MemberForecasts, found: Restored) -> None:
     for ensemble, part in ((ASSIMILATION, found.assimilation), (OPEN_LOOP, found.open_loop)):
         if part is None:
             continue
-        inputs = replace(forecasts.inputs, ensemble=ensemble)
+        inputs = part.forecasts(forecasts, ensemble).inputs
         there = model.stored(found.time, inputs)
         if not there.all():
             number = inputs.member_numbers(there.size)[np.argmin(there)]
             raise ThermodaError(f"restart point of {found.describe}: member {number} of {ensemble} has no file there")
 
 
-def _read(folder: RestartFolder, name: str, own: range) -> Restored:
-    """Return the members ``own`` of a point; ThermodaError where it is damaged."""
+def _read(folder: RestartFolder, name: str, size: int, rank: int) -> Restored:
+    """Return what a rank of so many has of a point; ThermodaError where it is damaged."""
     point = folder.path / name
     index = read_index(point)
-    if index["format"] != FORMAT:
-        raise ThermodaError(f"{point}: has format {index['format']}, not {FORMAT}: another version wrote it")
-    files = []
-    for entry in index["members"]:
-        first, stop = max(entry["first"], own.start), min(entry["first"] + entry["count"], own.stop)
-        if first < stop:
-            arrays = read_arrays(point / entry["file"], entry["sha256"])
-            files.append((arrays, slice(first - entry["first"], stop - entry["first"])))
+    if (found := index.get("format")) != FORMAT:
+        raise ThermodaError(f"{point / INDEX}: has format {found}, not {FORMAT}: another version wrote it")
+    try:
+        return _of_index(point, index, size, rank)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DamagedRestartError(f"{point / INDEX}: is not as this version writes it ({error!r})") from error
+
+
+def _of_index(point: Path, index: Mapping[str, Any], size: int, rank: int) -> Restored:
+    files = [MemberFile.of(point, entry) for entry in index["members"]]
     common = read_arrays(point / index["common"]["file"], index["common"]["sha256"])
     shares = [common[f"share.{rank}"] for rank in range(len(index["members"])) if f"share.{rank}" in common]
     return Restored(
         np.datetime64(index["time"], "ns"),
         Phase(index["phase"]),
-        MemberPart.of_files(ASSIMILATION, files),
-        MemberPart.of_files(OPEN_LOOP, files),
+        part_of_rank(ASSIMILATION, files, size, rank),
+        part_of_rank(OPEN_LOOP, files, size, rank),
         tuple(_waiting(number, one, common) for number, one in enumerate(index["waiting"])),
         InflationState(common["inflation.mean"], common["inflation.standard_deviation"])
         if "inflation.mean" in common
@@ -391,6 +370,7 @@ def _waiting(number: int, described: Mapping[str, str], common: Arrays) -> Obser
         time=np.datetime64(described["time"], "ns"),
         source=described["source"],
         operator=described["operator"],
+        sampled=None,
         **columns,
     )
     return ObservedBatch(described["name"], batch, common[f"waiting.{number}.forecast"])

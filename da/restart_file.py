@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from da.atomic_file import flush_to_disk
 from da.checksums import file_checksum
 from da.errors import ThermodaError
+from da.stored_json import read_json
 
 INDEX = "index.json"
 WRITING, RETIRED = ".writing", ".retired"
@@ -87,6 +88,8 @@ def read_arrays(path: Path, checksum: str) -> dict[str, NDArray[Any]]:
         If it is not there, not readable, or has another checksum.
     """
     try:
+        if not path.is_file():
+            raise DamagedRestartError(f"{path}: is not there")
         found = file_checksum(path)
         if found != checksum:
             raise DamagedRestartError(f"{path}: is damaged: its SHA-256 is {found[:12]}..., not {checksum[:12]}...")
@@ -126,7 +129,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     """
     path = folder / INDEX
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = read_json(path)
         content, checksum = whole["content"], whole["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedRestartError(f"{path}: cannot be read ({error})") from error

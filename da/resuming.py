@@ -81,6 +81,6 @@ def resumed(
     if comm.rank == 0:
         for difference in other_code:
             logging.getLogger(__name__).warning("%s: the code has changed: %s", folder.path, difference)
-    found = restored(comm, folder, forecasts, experiment.ensemble.members)
+    found = restored(comm, folder, forecasts)
     story = from_root(comm, lambda: [*interruptions(partial), interruption(found, comm.size, other_code)])
     return Resumption(found, files, story)

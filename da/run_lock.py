@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import TextIO
 
 from da.errors import ThermodaError
+from da.stored_json import parse_json
 
 LOCK_NAME = "lock"
+LARGEST_PROCESS = 2**31
+
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """How file systems without locks, such as some of clusters, answer."""
 
@@ -60,15 +63,17 @@ class Holder:
 
 def _holder(text: str) -> Holder | None:
     try:
-        return Holder(**json.loads(text))
+        found = Holder(**parse_json(text))
     except (ValueError, TypeError):
         return None
+    process_is_one = isinstance(found.process, int) and 0 < found.process < LARGEST_PROCESS
+    return found if process_is_one and isinstance(found.host, str) and isinstance(found.since, str) else None
 
 
 def holder_of(partial: Path) -> str:
     """Return who has, or had, the lock of an unfinished run, in words."""
     try:
-        found = _holder((partial / LOCK_NAME).read_text(encoding="utf-8"))
+        found = _holder((partial / LOCK_NAME).read_text(encoding="utf-8", errors="replace"))
     except OSError:
         found = None
     return "a process that is not named" if found is None else str(found)
@@ -77,7 +82,7 @@ def holder_of(partial: Path) -> str:
 def is_held(partial: Path) -> bool:
     """Return whether another process holds the lock of an unfinished run now."""
     try:
-        lock = (partial / LOCK_NAME).open(encoding="utf-8")
+        lock = (partial / LOCK_NAME).open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return False
     with lock:
@@ -106,7 +111,7 @@ def acquired(partial: Path) -> TextIO:
         If the file cannot be opened.
     """
     log = logging.getLogger(__name__)
-    lock = (partial / LOCK_NAME).open("a+", encoding="utf-8")
+    lock = (partial / LOCK_NAME).open("a+", encoding="utf-8", errors="replace")
     lock.seek(0)
     former = _holder(lock.read())
     try:

@@ -104,6 +104,11 @@ def _spun_up_in_files(
         stop = edges[part + 1]
         made = result.forecasts.advance(result.states, edges[part], stop, ahead.forecast)
         result = Forecasted(made.states, made.forecasts, result.events + made.events)
+        if made.kept is not None:
+            # Other members are here now, and nobody is ahead of what its files say.
+            own = made.forecasts.inputs
+            with collective(comm, "spin-up"):
+                ahead = _Ahead(forecasts.model, files, edges, _last_edges(files, edges, own))
         if comm.rank == 0:
             progress(len(edges) - 1, part + 1, str(stop)[:16])
     return result

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from da.atomic_file import replace_text, replacing
 from da.errors import ThermodaError
+from da.hdf5_heaps import check_heaps
 from da.model import StateGrid
 from da.moments import EnsembleMoments
 from da.restart_file import RestartFolder
@@ -36,6 +37,8 @@ SPREAD = "_spread"
 CHUNK_CACHE = 2**20
 """Bytes kept per variable; every record is written once, and the library's default of 16 MiB adds up."""
 CONVENTIONS = "CF-1.11"
+PLACES = {"latitude": "latitude", "longitude": "longitude", "altitude": "height_above_reference_ellipsoid"}
+"""CF standard names of the places of observations by the names of their variables."""
 TIME_UNITS = "seconds since 1970-01-01 00:00:00"
 SIGNIFICANT_DIGITS = {"mean": 5, "height": 6, "spread": 3}
 """Digits kept: errors of at most 5e-5 in means and 5e-3 in spreads, far below what they mean. zlib needs no plug-in to
@@ -69,7 +72,7 @@ STORED_FIELDS = {
     "mass_fraction_O2": StoredField("1", "mass fraction of molecular oxygen"),
     "mass_fraction_He": StoredField("1", "mass fraction of helium"),
     "data_grid_density": StoredField(
-        "kg m-3", "total mass density on the data grid", "air_density", ("altitude", "data_lat", "data_lon")
+        "kg m-3", "total mass density on the data grid", "air_density", ("data_alt", "data_lat", "data_lon")
     ),
 }
 
@@ -121,6 +124,7 @@ def record_of(file: Dataset, time: np.datetime64) -> int:
 def require_records(path: Path, count: int) -> None:
     """Raise ThermodaError where a file is not there or has fewer records than a restart point says."""
     try:
+        check_heaps(path)
         with Dataset(path) as file:
             found = len(file.dimensions["time"])
     except (OSError, RuntimeError, KeyError) as error:
@@ -161,8 +165,8 @@ class EnsembleFile:
         longitude = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
         _write_axis(self._file, "lat", grid.latitude, latitude | {"axis": "Y"})
         _write_axis(self._file, "lon", grid.longitude, longitude | {"axis": "X"})
-        altitude = {"units": "km", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}
-        _write_axis(self._file, "altitude", axes.altitude_km, altitude | {"long_name": "altitude of the data grid"})
+        altitude = {"units": "km", "standard_name": PLACES["altitude"], "positive": "up"}
+        _write_axis(self._file, "data_alt", axes.altitude_km, altitude | {"long_name": "altitude of the data grid"})
         _write_axis(self._file, "data_lat", axes.latitude, latitude | {"long_name": "latitude of the data grid"})
         _write_axis(self._file, "data_lon", axes.longitude, longitude | {"long_name": "longitude of the data grid"})
         for name in fields:
@@ -194,6 +198,9 @@ class EnsembleFile:
         variable.setncatts({"units": stored.units, "long_name": stored.long_name + kind, "cell_methods": "time: point"})
         if stored.standard_name and not suffix:
             variable.standard_name = stored.standard_name
+        if stored.units == "K":
+            # Else a program that converts units could not tell a temperature from a standard deviation of one.
+            variable.units_metadata = f"temperature: {'difference' if suffix else 'on_scale'}"
 
     def append(self, time: np.datetime64, moments: Mapping[str, EnsembleMoments]) -> None:
         """Write the record of one time."""
@@ -319,19 +326,23 @@ def write_table(
     ----------
     path : Path
     columns : dict of name -> (values, units, long name)
-        ``time`` (datetime64[ns], its units are ignored) is the coordinate.
+        ``time`` (datetime64[ns], its units are ignored) is the coordinate; those of :data:`PLACES` are the places of
+        the other ones.
     attributes : dict
     """
     time = columns["time"][0]
+    variables = {
+        name: ("time", values, {"units": units, "long_name": long_name})
+        for name, (values, units, long_name) in columns.items()
+        if name != "time"
+    }
+    for name in variables.keys() & PLACES.keys():
+        variables[name][2]["standard_name"] = PLACES[name]
     data = xr.Dataset(
-        {
-            name: ("time", values, {"units": units, "long_name": long_name})
-            for name, (values, units, long_name) in columns.items()
-            if name != "time"
-        },
+        variables,
         coords={"time": ("time", time, {"standard_name": "time", "long_name": "time (UTC)"})},
         attrs={"Conventions": CONVENTIONS, **attributes},
-    )
+    ).set_coords([name for name in PLACES if name in variables])
     encoding: dict[str, Any] = {str(name): {"_FillValue": None} for name in data.variables}
     encoding["time"] |= {"units": TIME_UNITS, "dtype": "f8"}
     with replacing(path) as partial:

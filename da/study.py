@@ -7,7 +7,6 @@ configuration is not run again (:mod:`da.study_runs`).
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +18,14 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml.comments import CommentedMap
 
+from da.atomic_file import replace_text
 from da.borrowed_open_loop import source_folder
 from da.config import Experiment
 from da.errors import ThermodaError
 from da.inheritance import INHERITS, to_yaml
 from da.key_figures import Item, configuration_items
 from da.storage import refuse_occupied
-from da.verification.tables import write_whole
+from da.stored_provenance import FILE, read_provenance
 from da.yaml_source import YamlSource
 
 BASE_PREFIX = "_"
@@ -177,7 +177,7 @@ def write_laid_over(experiments: Sequence[LaidOver]) -> None:
     for one in experiments:
         try:
             one.file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(one.file, one.text)
+            replace_text(one.file, one.text)
         except OSError as error:
             raise ThermodaError(f"{one.file}: cannot be written ({error.strerror})") from error
 
@@ -260,12 +260,10 @@ def planned(file: Path, experiment: Experiment, reader: ExperimentReader) -> Pla
 
 def provenance_of(folder: Path) -> dict[str, Any]:
     """Return what a complete run tells of itself."""
-    path = folder / "provenance.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path}: cannot be read as JSON ({error}); remove the folder") from error
-    return content if isinstance(content, dict) else {}
+        return read_provenance(folder, "remove the folder")
+    except FileNotFoundError as error:
+        raise ThermodaError(f"{folder / FILE}: is missing; remove the folder") from error
 
 
 def _differences(folder: Path, experiment: Experiment, reader: ExperimentReader) -> tuple[str, ...]:

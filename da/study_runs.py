@@ -17,6 +17,7 @@ from da.doctor import launcher_environment
 from da.errors import ThermodaError
 from da.key_figures import RunRecord, configuration_items, run_figures, update, write_run_figures
 from da.storage import partial_path, under_way
+from da.stored_dataset import TEXTS, TIMES, require_variable, stored_dataset, stored_values
 from da.study import (
     ExperimentReader,
     PlannedRun,
@@ -29,6 +30,7 @@ from da.study import (
 from da.verification import Comparison, details, evaluate, write_evaluation, write_evaluation_netcdf
 
 LOGS = "logs"
+REMOVE = "remove it"
 
 
 @dataclass(frozen=True)
@@ -213,10 +215,11 @@ def _completion(run: PlannedRun) -> float:
     """Return the part of the analyses, or of the open loop, that a run made before it ended."""
     section = run.experiment.experiment
     file = "analysis.nc" if section.assimilate else "open_loop.nc"
+    path = partial_path(run.folder) / file
     try:
-        with xr.open_dataset(partial_path(run.folder) / file, engine="netcdf4") as analyses:
-            last = analyses["time"].to_numpy()[-1:]
-    except (OSError, ValueError, KeyError):
+        with stored_dataset(path) as analyses:
+            last = stored_values(path, analyses, "time", ("time",), TIMES)[-1:]
+    except ThermodaError:
         return 0.0
     start, stop = to_datetime64(section.start), to_datetime64(section.stop)
     return float((last[0] - start) / (stop - start)) if last.size else 0.0
@@ -239,11 +242,12 @@ def evaluated(folder: Path) -> xr.Dataset:
         evaluation = evaluate(folder)
         write_evaluation(evaluation, folder)
         write_evaluation_netcdf(details(evaluation, folder), path)
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return dataset.load()
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path}: cannot be read ({error}); remove it") from error
+    with stored_dataset(path, REMOVE) as dataset:
+        for name in ("satellite_name", "role"):
+            require_variable(path, dataset, name, ("satellite",), TEXTS, REMOVE)
+        for name in ("row", "group"):
+            require_variable(path, dataset, f"{name}_name", (name,), TEXTS, REMOVE)
+        return dataset.load()
 
 
 def _compared(run: PlannedRun, evaluation: xr.Dataset) -> list[Comparison]:

@@ -15,11 +15,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
+from da.atomic_file import replace_text
 from da.config import Experiment
 from da.errors import ThermodaError
 from da.inheritance import INHERITS, to_yaml
 from da.study import NAME, RUNS, ExperimentReader
-from da.verification.tables import write_whole
 from da.yaml_source import YamlSource, plain
 
 SET_BY_THE_SWEEP = ("experiment.name", "experiment.output_folder", INHERITS)
@@ -165,7 +165,7 @@ def write_variants(source: YamlSource, grid: Sequence[Variant], name: str) -> No
         base = os.path.relpath(source.path.resolve(), folder.resolve())
         for variant in grid:
             content = CommentedMap({INHERITS: base}) | variant.content(folder)
-            write_whole(folder / f"{variant.name}.yaml", to_yaml(content, variant.describe()))
+            replace_text(folder / f"{variant.name}.yaml", to_yaml(content, variant.describe()))
     except OSError as error:
         raise ThermodaError(f"{folder}: cannot be written ({error.strerror})") from error
 

@@ -54,7 +54,7 @@ class _Constructor(RoundTripConstructor):
     def construct_non_recursive_object(self, node: Node, tag: str | None = None) -> Any:
         try:
             return super().construct_non_recursive_object(node, tag=tag)
-        except (ValueError, OverflowError) as error:
+        except (LookupError, OverflowError, ValueError) as error:
             raise ConstructorError(None, None, f"not a valid value ({error})", node.start_mark) from error
 
     def construct_document(self, node: Node) -> Any:

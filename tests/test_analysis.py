@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from da.analysis import AnalysisResult, FilterSettings, LocalizedAnalysis, composition_groups, row_fractions
+from da.analysis import AnalysisResult, FilterSettings, LocalizedAnalysis, row_fractions
 from da.analysis_observations import ObservedBatch, SourceLocalization
 from da.cycle import MemberForecasts, Phase, Schedule, run
 from da.distributed_analysis import DistributedAnalysis
@@ -36,7 +36,7 @@ from da.localization import (
     exponential,
     gaspari_cohn,
 )
-from da.model import PREVIOUS, THERMOSPHERE_FIELDS, MemberInputs, StateField, StateGrid, StateLayout
+from da.model import PREVIOUS, THERMOSPHERE_FIELDS, MemberInputs, StateField, StateGrid, StateLayout, composition_groups
 from da.observations import ObservationBatch, SourceBatch
 from da.observing import observe_density
 from da.parallel import SerialCommunicator
@@ -150,7 +150,7 @@ def _filter(
 ) -> LocalizedAnalysis:
     comm = SerialCommunicator()
     engine = DistributedAnalysis(comm, layout, domains, MEMBERS)
-    return LocalizedAnalysis(comm, layout, engine, MEMBERS, settings, _observe, additive, inflation)
+    return LocalizedAnalysis(comm, layout, engine, settings, _observe, additive, inflation)
 
 
 def _updated(
@@ -372,7 +372,7 @@ def test_that_an_analysis_in_ln_density_is_the_one_made_by_hand() -> None:
     comm, domains = SerialCommunicator(), block_sub_domains(model.layout.grid.shape, model.layout.grid.shape)
     engine = DistributedAnalysis(comm, model.layout, domains, MEMBERS)
     settings = FilterSettings({"grid": EVERYWHERE})
-    analysis = LocalizedAnalysis(comm, model.layout, engine, MEMBERS, settings, partial(observe_density, model))
+    analysis = LocalizedAnalysis(comm, model.layout, engine, settings, partial(observe_density, model))
 
     def analysed(one: ObservationBatch) -> AnalysisResult:
         observed = analysis.observe(states, height(states), [SourceBatch("grid", one)], TIME)
@@ -425,7 +425,7 @@ def _ring_filter(model: LinearModel, members: int, settings: FilterSettings) -> 
 
     comm, domains = SerialCommunicator(), block_sub_domains(model.layout.grid.shape, (1, 1, 1))
     engine = DistributedAnalysis(comm, model.layout, domains, members)
-    return LocalizedAnalysis(comm, model.layout, engine, members, settings, pick)
+    return LocalizedAnalysis(comm, model.layout, engine, settings, pick)
 
 
 WINDOW = ((0, [0, 3]), (1, [1, 2, 5]), (2, [4]))
@@ -450,7 +450,9 @@ def test_that_a_window_is_assimilated_as_if_the_model_were_run_backwards(factor:
     initial = model.initial(TIME, NO_INPUTS, streams(1, Purpose.INITIAL_STATE, range(members)))
     forecasts = MemberForecasts(SerialCommunicator(), model, NO_INPUTS, 0)  # type: ignore[arg-type]
     records = list(run(forecasts, initial, Schedule(TIME, TIME + 2 * HOUR, 2 * HOUR, HOUR), analysis, due))
-    assert [str(record.phase) for record in records] == ["forecast", "forecast", "forecast", "analysis"]
+    # At the beginning nothing is observed before the analysis: it is the forecast, and makes no diagnostics.
+    assert [str(record.phase) for record in records] == ["forecast", "analysis", "forecast", "forecast", "analysis"]
+    assert records[1].diagnostics is None
     forecast, last = model.matrix @ model.matrix @ initial, records[-1]
     backwards = np.linalg.inv(model.matrix)
     operator = np.vstack([np.eye(size)[where] @ np.linalg.matrix_power(backwards, 2 - hour) for hour, where in WINDOW])

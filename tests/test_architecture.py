@@ -19,6 +19,7 @@ ADAPTER_MAY_IMPORT = {
     "constants",
     "drivers",
     "errors",
+    "hdf5_heaps",
     "hydrostatics",
     "model",
     "msis",

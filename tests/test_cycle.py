@@ -9,7 +9,7 @@ import pytest
 
 from da.analysis import FilterSettings, LocalizedAnalysis
 from da.analysis_observations import ObservedBatch, SourceLocalization
-from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run
+from da.cycle import CycleRecord, MemberForecasts, Phase, Schedule, run, run_on
 from da.distributed_analysis import DistributedAnalysis
 from da.errors import ThermodaError
 from da.filters import naive
@@ -74,7 +74,7 @@ def _settings(localization: Localization, forgetting_factor: float = 1.0) -> Fil
 def _analysis(layout: StateLayout, members: int, settings: FilterSettings) -> LocalizedAnalysis:
     comm, domains = SerialCommunicator(), block_sub_domains(layout.grid.shape, (1, 1, 1))
     engine = DistributedAnalysis(comm, layout, domains, members)
-    return LocalizedAnalysis(comm, layout, engine, members, settings, _observe(layout))
+    return LocalizedAnalysis(comm, layout, engine, settings, _observe(layout))
 
 
 def _due(observations: Observations) -> Callable[[np.datetime64, bool], list[SourceBatch]]:
@@ -158,8 +158,14 @@ def test_that_records_come_in_order_with_forecasts_before_analyses() -> None:
         run(_forecasts(model), states, plan, _analysis(model.layout, 3, _settings(EVERYWHERE)), _due(observations))
     )
     kinds = [(int((record.time - START) / HOUR), str(record.phase)) for record in records]
-    assert kinds == [(0, "forecast"), (0, "analysis"), (1, "forecast"), (2, "forecast"), (2, "analysis")]
+    assert kinds == [(hour, phase) for hour in range(3) for phase in ("forecast", "analysis")]
     np.testing.assert_array_equal(states, before)
+    # Without an observation the analysis is the forecast, bit for bit.
+    assert [record.diagnostics is None for record in records] == [True, False, True, True, True, False]
+    np.testing.assert_array_equal(records[3].states, records[2].states)
+    again = run_on(records[3], plan, _analysis(model.layout, 3, _settings(EVERYWHERE)), _due(observations))
+    for one, other in zip(again, records[4:], strict=True):
+        np.testing.assert_array_equal(one.states, other.states)
 
 
 def test_that_diagnostics_hold_the_ensemble_before_and_after() -> None:

@@ -348,7 +348,7 @@ def _cycled(comm: Communicator) -> tuple[np.ndarray, list[AnalysisResult], np.nd
     layout = StateLayout((LAYOUT.fields[0], StateField("y", "1", lower=-0.5)), GRID)
     own = share(MEMBERS, comm.size, comm.rank)
     engine = DistributedAnalysis(comm, layout, _skewed_domains(), MEMBERS)
-    analysis = LocalizedAnalysis(comm, layout, engine, MEMBERS, settings, _observe)
+    analysis = LocalizedAnalysis(comm, layout, engine, settings, _observe)
     inputs, mine, results = MemberInputs({"p": parameter[own.start : own.stop]}), states[:, own.start : own.stop], []
     for hour in range(3):
         time = TIME + np.timedelta64(hour, "h")

@@ -25,6 +25,7 @@ GREAT_CIRCLE = {
 def test_that_the_plain_filter_is_described(tiny_experiment: WriteExperiment) -> None:
     assert describe_filter(read_experiment(tiny_experiment())[0]) == {
         "assimilated": "data grid of NRLMSIS calibrated along champ",
+        "gaps of densities": "filled up to 3 h; beyond, the data grid pauses",
         "variable": "density",
         "distance": "index, cut-off 4 cells, in height 4 cells",
         "weights": "uniform",

@@ -177,6 +177,7 @@ CASES: dict[type[Section], dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
         "satellite": (TRACK, TRACK | {"satellite": "swarm"}),
         "window_min": (TRACK, TRACK | {"window_min": 40}),
         "relative_error": (TRACK, TRACK | {"relative_error": 0.2}),
+        "leave_out_outliers": (TRACK, TRACK | {"leave_out_outliers": True}),
         "thinning_s": (TRACK, TRACK | {"thinning_s": 60}),
         "superobbing_s": (TRACK, SUPEROBBED),
         "error_correlation_time_s": (SUPEROBBED, SUPEROBBED | {"error_correlation_time_s": 0.0}),
@@ -306,18 +307,13 @@ def _handed_out(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> list
     with monkeypatch.context() as patched:
         one = np.ones(1)
         patched.setattr(da.observation_plan, "direct_track", lambda track, msis, settings: FakeTrack(track, settings))
-        patched.setattr(
-            da.observation_plan,
-            "data_grid_batch",
-            lambda calibrated, grid, time, track, error: ObservationBatch(
-                one, one, 0 * one, 0 * one, 300 * one, time, "grid", one
-            ),
-        )
+        patched.setattr(da.observation_plan, "without_outliers", lambda track, msis, control: f"{track}, sifted")
         step_one: Any = SimpleNamespace(
             calibrated=SimpleNamespace(msis=None),
-            grid=None,
-            calibrating_track=None,
-            error=None,
+            data_grid=SimpleNamespace(
+                batch=lambda time: ObservationBatch(one, one, 0 * one, 0 * one, 300 * one, time, "grid", one),
+                state=lambda times: np.zeros(times.size, dtype=np.int8),
+            ),
             tracks={name: name for name in experiment.satellites},
         )
         times = schedule(experiment)

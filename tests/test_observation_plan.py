@@ -270,7 +270,7 @@ def test_that_margins_hold_the_window_of_the_first_analysis_and_whole_averages(
 
 def test_that_the_window_of_a_direct_track_does_not_lengthen_the_calibration(tiny_experiment: WriteExperiment) -> None:
     def filtered(**sections: Any) -> np.ndarray:
-        calibration = {"margin_h": 0.0, "quality": {"max_gap_h": 2.0}, "low_pass": {"cutoff_h": 0.5, "order": 2}}
+        calibration = {"margin_h": 0.0, "gaps": {"longest_filled_h": 2.0}, "low_pass": {"cutoff_h": 0.5, "order": 2}}
         path = tiny_experiment(
             experiment={"stop": "2010-04-05T12:00:00Z"},
             satellites={"champ": CHAMP},

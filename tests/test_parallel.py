@@ -19,7 +19,7 @@ def test_that_shares_cover_everything_once_and_evenly(items: int, size: int) -> 
 def test_that_the_transpose_there_and_back_is_the_identity_and_keeps_unowned_rows() -> None:
     states = np.random.default_rng(0).standard_normal((10, 4))
     rows = np.array([7, 2, 3])
-    transpose = MemberTranspose(SerialCommunicator(), 4, [rows])
+    transpose = MemberTranspose(SerialCommunicator(), [rows])
     np.testing.assert_array_equal(transpose.to_rows(states), states[rows])
     changed = states.copy()
     transpose.to_members(transpose.to_rows(states) + 1.0, changed)

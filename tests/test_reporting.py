@@ -65,3 +65,7 @@ def test_that_unobserved_sub_domains_are_told_with_the_keys_that_decide(
     assert end in printed
     print_run_summary(console, experiment, provenance | {"sub_domains_without_observations": 0}, 1.0)
     assert console.file.getvalue().count("warning") == 1  # type: ignore[attr-defined]
+    failures = {"member_failures": {"with_a_shorter_step": 2, "replaced": 0, "drawn": 0, "dropped": 1}}
+    print_run_summary(console, experiment, provenance | failures, 1.0)
+    told = "2 times a shorter step saved a member that had failed, 1 failed members were left out for good; see "
+    assert told in console.file.getvalue()  # type: ignore[attr-defined]

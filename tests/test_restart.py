@@ -7,14 +7,17 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import xarray as xr
 from netCDF4 import Dataset
 
+from da.errors import MemberForecastError
 from da.recording import RunRecorder
+from model_adapters import registry
+from model_adapters.msis_relaxation import MsisRelaxation
 
 WriteExperiment = Callable[..., Path]
 CommandLine = Callable[..., Any]
@@ -92,6 +95,48 @@ def test_that_an_interrupted_run_ends_as_an_uninterrupted_one(
     ]
     again = command_line("resume", runs / "tiny")
     assert (again.status, "is complete already" in again.out) == (0, True)
+
+
+class _Crashing(MsisRelaxation):
+    """Members that crash at some times."""
+
+    AT: ClassVar = {("assimilation", "T00:20"): 0, ("open_loop", "T00:40"): 4, ("assimilation", "T01:40"): 3}
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        result = super().forecast(states, start, stop, inputs)
+        number = self.AT.get((inputs.ensemble, str(stop)[10:16]))
+        places = np.flatnonzero(inputs.member_numbers(states.shape[1]) == number).tolist()
+        if places:
+            raise MemberForecastError({places[0]: f"member {number} crashed"}, result)
+        return result
+
+
+@pytest.mark.parametrize(("then", "left"), [("draw", [6, 6]), ("drop", [4, 5])], ids=["draw", "drop"])
+def test_that_members_that_failed_are_what_they_became_when_a_run_goes_on(
+    tiny_experiment: WriteExperiment,
+    command_line: CommandLine,
+    stopped_after: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    then: str,
+    left: list[int],
+) -> None:
+    ordinary = registry.ADAPTERS["msis_relaxation"]
+    monkeypatch.setitem(registry.ADAPTERS, "crashing", registry.Adapter(ordinary.settings, _Crashing))
+    ensemble = {"members": 6, "on_member_failure": {"then": then, "retries_with_half_step": 0}}
+    runs, file = tmp_path / "runs", tiny_experiment(**LONGER, model={"adapter": "crashing"}, ensemble=ensemble)
+    assert command_line("run", file).status == 0
+    (runs / "tiny").rename(runs / "whole")
+    # With observations that wait, whose H(x) forgets who was dropped; then right after an analysis.
+    for number, (time, phase) in enumerate((("2010-04-05T00:20", "forecast"), ("2010-04-05T02:00", "analysis"))):
+        stopped_after(time, phase)
+        assert command_line("resume" if number else "run", file).status == 75
+    assert command_line("resume", file).status == 0
+    assert _same_files(runs / "tiny", runs / "whole")
+    for folder in ("tiny", "whole"):
+        told = json.loads((runs / folder / "provenance.json").read_text(encoding="utf-8"))
+        assert [told["members_left"][name] for name in ("assimilation", "open_loop")] == left
+        assert sum(told["member_failures"].values()) == 3
 
 
 @pytest.fixture

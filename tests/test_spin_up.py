@@ -14,6 +14,7 @@ from da.config import Experiment, read_experiment
 from da.cycle import Forecasted
 from da.errors import MemberForecastError, ThermodaError
 from da.execution import build_forecasts
+from da.member_remedies import Drop, Replacement
 from da.model import SPIN_UP, MemberInputs, MembersInFiles
 from da.parallel import SerialCommunicator
 from da.spin_up import require_files, spin_up_edges, spun_up
@@ -87,8 +88,13 @@ class Filed(TemplateModel):
 
 @pytest.fixture
 def experiment(tiny_experiment: Callable[..., Path]) -> Experiment:
+    return _experiment(tiny_experiment, {})
+
+
+def _experiment(tiny_experiment: Callable[..., Path], more: dict[str, Any]) -> Experiment:
     perturbations = {"f107_sfu": None, "equilibrium_temperature_k": {"standard_deviation": 50.0, "truncation": 150.0}}
     changes: dict[str, Any] = {"members": MEMBERS, "spin_up_days": 2.5, "perturbations": perturbations}
+    changes |= more
     return read_experiment(tiny_experiment(ensemble=changes, model={"adapter": "template"}))[0]
 
 
@@ -140,10 +146,30 @@ def test_that_a_failing_member_of_a_resumed_spin_up_is_replaced_by_members_that_
     result = _spun_up(experiment, Filed(whole, {(2, 5): 1}))
     (event,) = result.events
     assert event.member == 2
-    assert event.replacement is not None
-    assert {event.replacement.donor, event.replacement.first, event.replacement.second} == {0, 1, 3}
+    made = event.outcome
+    assert isinstance(made, Replacement)
+    assert {made.donor, made.first, made.second} == {0, 1, 3}
     assert_array_equal(result.states[:, 2], whole[SPIN_UP, 2, start])
     assert np.isfinite(result.states).all()
+
+
+def test_that_members_go_on_with_their_own_files_where_one_before_them_is_dropped(
+    experiment: Experiment, tiny_experiment: Callable[..., Path]
+) -> None:
+    whole: Files = {}
+    expected = _spun_up(experiment, Filed(whole)).states
+    policy = {"on_member_failure": {"then": "drop"}}
+    dropping = _experiment(tiny_experiment, policy)
+    # Member 3 is done, the others lack two parts; 1 fails in the first of them.
+    edges = [edge.item() for edge in spin_up_edges(experiment)]
+    left = {key: state for key, state in whole.items() if key[1] == 3 or edges.index(key[2]) <= 1}
+    model = Filed(left, {(1, 4): 1})
+    result = _spun_up(dropping, model)
+    assert [event.outcome for event in result.events] == [Drop(1, 3)]
+    assert result.forecasts.inputs.numbers is not None
+    assert result.forecasts.inputs.numbers.tolist() == [0, 2, 3]
+    assert_array_equal(result.states, expected[:, [0, 2, 3]])
+    assert model.made == [(0, "2010-04-04"), (1, "2010-04-04"), (2, "2010-04-04"), (0, "2010-04-05"), (2, "2010-04-05")]
 
 
 def test_that_members_in_memory_are_refused_by_name() -> None:

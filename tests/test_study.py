@@ -365,5 +365,5 @@ def test_that_missing_and_broken_figures_are_one_line(tmp_path: Path) -> None:
         collect(tmp_path)
     (tmp_path / "key_figures").mkdir()
     (tmp_path / "key_figures" / "a.nc").write_text("not netCDF")
-    with pytest.raises(ThermodaError, match=r"a\.nc: cannot be read"):
+    with pytest.raises(ThermodaError, match=r"a\.nc is not readable netCDF"):
         collect(tmp_path)

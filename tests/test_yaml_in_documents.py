@@ -21,7 +21,10 @@ def sections(page: str) -> list[dict[str, Any]]:
     return [YAML(typ="safe").load(block) for block in blocks]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/drivers.md", "docs/observations.md", "docs/tiegcm.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/drivers.md", "docs/member_failures.md", "docs/observations.md", "docs/tiegcm.md"],
+)
 def test_that_sections_shown_are_accepted(tiny_experiment: Callable[..., Path], page: str) -> None:
     shown = [one for one in sections(page) if not one.keys() <= {"satellites"}]
     assert shown

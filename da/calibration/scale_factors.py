@@ -1,4 +1,10 @@
-"""Scale factors: measured density over that of NRLMSIS at the same place and time, in logarithm."""
+r"""Scale factors: measured density over that of NRLMSIS at the same place and time, in logarithm.
+
+Where the measured densities are running means along the orbit (``DensityTrack.smoothing_s``), those of NRLMSIS are
+averaged in the same way before the division (:mod:`da.observation_handling.running_mean`):
+
+.. math:: s(t) = \rho_{observed}(t) \Big/ \frac{1}{W} \int_{t - W/2}^{t + W/2} \rho_{MSIS}(\mathbf{x}(t'), t')\,dt'.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,7 @@ from numpy.typing import NDArray
 
 from da.geodesy import geodetic_latitude
 from da.msis import Msis
+from da.observation_handling import running_mean
 from da.tracks.track import DensityTrack
 
 FloatArray = NDArray[np.float64]
@@ -41,6 +48,8 @@ def track_latitude(track: DensityTrack) -> FloatArray:
 
 
 def scale_factors(track: DensityTrack, msis: Msis) -> ScaleFactors:
-    """Return the scale factors of all records of a track."""
+    """Return the scale factors of the records of a track: of all, or of those around which the running mean exists."""
     model = msis.along_track(track.time, track_latitude(track), track.longitude, track.altitude_km)
-    return ScaleFactors(track.time, np.log(track.density / model.density), track.satellite)
+    averaged = running_mean(track.time, model.density, track.smoothing_s)
+    known = np.isfinite(averaged)
+    return ScaleFactors(track.time[known], np.log(track.density[known] / averaged[known]), track.satellite)

@@ -12,11 +12,12 @@ module                    figure                                                
 ``histograms``            differences from the observations                                            12
 ``track_maps``            bias along a track as maps
 ``sub_domains``           local observations and degrees of freedom of sub-domains as maps
-``reliability``           error against spread, ranks of the observations
+``reliability``           error against spread, ranks of the observations, reliability diagrams
 ``lead_time``             skill by lead time
 ========================  ===========================================================================  ==========
 
 Each function takes a run's folder, or what was read from it, and returns a :class:`da.figures.style.Drawing`: a figure
-with title, caption and alternative text. A :class:`da.errors.ThermodaError` says what a run lacks for it. ``analyses``
-and ``data_grid`` read the files; ``maps`` and ``coastline`` draw the world; :mod:`da.figures.run_figures` makes all.
+with title, caption and alternative text. A :class:`da.errors.ThermodaError` says what a run lacks for it.
+:mod:`da.verification.analysis_records` and ``data_grid`` read the files; ``maps`` and ``coastline`` draw the world;
+:mod:`da.figures.run_figures` makes all.
 """

@@ -11,9 +11,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.figures.analyses import AnalysisRecords, read_analyses
-from da.figures.data_grid import GridSeries, calibrated_on_grid, errors_on_grid, grid_times, read_grid
+from da.figures.data_grid import GridSeries, calibrated_on_grid, errors_on_grid, grid_times, read_grid, stored_rows
 from da.figures.style import COLOUR, WIDTH_IN, Drawing, date_axis, day_numbers, hide_dates, in_style, minute
+from da.verification.analysis_records import AnalysisRecords, read_analyses
 from da.verification.evaluation import Row
 
 FloatArray = NDArray[np.float64]
@@ -74,20 +74,21 @@ def cell_drawing(run: Path, name: str, window: Window) -> Drawing:
     ThermodaError
         If a file is missing or cannot be read.
     """
-    series = {file: _inside(run / f"{file}.nc", window) for file in ("open_loop", "forecast", "analysis")}
-    observed = _observations(run, series["analysis"], window)
+    series = {row: _inside(path, window) for row, path in stored_rows(run).items()}
+    grid = series[Row.OPEN_LOOP]
+    observed = _observations(run, grid, window)
     # The labels of dates reach beyond the panels on both sides.
     figure = Figure(figsize=(WIDTH_IN, 6.2), layout=ConstrainedLayoutEngine(w_pad=0.14))
     panels = figure.subplots(len(LATITUDES), len(ALTITUDES_KM), sharex=True, sharey="col")
     for row, latitude in enumerate(LATITUDES):
         for column, altitude in enumerate(ALTITUDES_KM):
-            cell = series["analysis"].nearest(altitude, latitude, LONGITUDE)
+            cell = grid.nearest(altitude, latitude, LONGITUDE)
             _draw_cell(panels[row, column], series, observed, cell)
     for axes in panels.flat:
         date_axis(axes, ticks=5)
         if axes not in panels[-1]:
             hide_dates(axes)
-    _name_columns(panels, series["analysis"])
+    _name_columns(panels, grid)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return Drawing(
@@ -101,8 +102,6 @@ def cell_drawing(run: Path, name: str, window: Window) -> Drawing:
 
 
 def _inside(path: Path, window: Window) -> GridSeries:
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     times = grid_times(path)
     return read_grid(path, times[(times >= window[0]) & (times <= window[1])])
 
@@ -120,15 +119,14 @@ def _observations(run: Path, grid: GridSeries, window: Window) -> tuple[TimeArra
 
 def _draw_cell(
     axes: Axes,
-    series: dict[str, GridSeries],
+    series: dict[Row, GridSeries],
     observed: tuple[TimeArray, FloatArray, FloatArray] | None,
     cell: Cell,
 ) -> None:
-    loop = series["open_loop"]
-    lines = {
-        Row.OPEN_LOOP: (loop.time, loop.mean[(slice(None), *cell)], loop.spread[(slice(None), *cell)]),
-        Row.FORECAST: sawtooth(series["forecast"], series["analysis"], cell),
-    }
+    loop = series[Row.OPEN_LOOP]
+    lines = {Row.OPEN_LOOP: (loop.time, loop.mean[(slice(None), *cell)], loop.spread[(slice(None), *cell)])}
+    if Row.ANALYSIS in series:
+        lines[Row.FORECAST] = sawtooth(series[Row.FORECAST], series[Row.ANALYSIS], cell)
     labels = {Row.OPEN_LOOP: "open loop", Row.FORECAST: "forecast and analysis"}
     for row, (time, mean, spread) in lines.items():
         days = day_numbers(time)
@@ -162,12 +160,17 @@ def _parallel(latitude: float) -> str:
     return f"{abs(latitude):g}°{'N' if latitude > 0.0 else 'S' if latitude < 0.0 else ''}"
 
 
-def _in_words(series: dict[str, GridSeries], observed: tuple[TimeArray, FloatArray, FloatArray] | None) -> str:
+def _in_words(series: dict[Row, GridSeries], observed: tuple[TimeArray, FloatArray, FloatArray] | None) -> str:
     parts = []
     for altitude in ALTITUDES_KM:
-        level, row, column = cell = series["analysis"].nearest(altitude, 0.0, LONGITUDE)
-        means = [float(series[name].mean[(slice(None), *cell)].mean()) for name in ("open_loop", "analysis")]
-        parts.append(f"{series['analysis'].altitude_km[level]:g} km: open loop {means[0]:.2e}, analysis {means[1]:.2e}")
+        grid = series[Row.OPEN_LOOP]
+        level, row, column = cell = grid.nearest(altitude, 0.0, LONGITUDE)
+        means = [
+            f"{name} {series[name].mean[(slice(None), *cell)].mean():.2e}"
+            for name in (Row.OPEN_LOOP, Row.ANALYSIS)
+            if name in series
+        ]
+        parts.append(f"{grid.altitude_km[level]:g} km: {', '.join(means)}")
         if observed is not None:
             parts[-1] += f", calibrated MSIS {np.nanmean(observed[1][:, level, row, column]):.2e}"
     return f"Time series of density at nine cells. Means [kg m-3] nearest the equator at {'; '.join(parts)}."

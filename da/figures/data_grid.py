@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.figures.analyses import AnalysisRecords
+from da.stored_dataset import TIMES, stored_dataset, stored_values
+from da.verification.analysis_records import AnalysisRecords
+from da.verification.evaluation import Row
+from da.verification.run_folder import ANALYSIS_FILE, FORECAST_FILE, OPEN_LOOP_FILE
 from da.verification.sampling import FieldFile, open_fields
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
+
+_FILES = {Row.OPEN_LOOP: OPEN_LOOP_FILE, Row.FORECAST: FORECAST_FILE, Row.ANALYSIS: ANALYSIS_FILE}
+
+LARGEST_LN_FACTOR = 50.0
+"""Of a scale factor; more would be a damaged number."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,31 @@ def read_grid(path: Path, times: TimeArray) -> GridSeries:
 
 
 def grid_times(path: Path) -> TimeArray:
-    """Return the times of a file of stored fields."""
+    """Return the times of a file of stored fields.
+
+    Raises
+    ------
+    ThermodaError
+        If the file is missing or cannot be read.
+    """
+    if not path.is_file():
+        raise ThermodaError(f"{path} is missing")
     with open_fields(path) as fields:
         return fields.time
 
 
+def stored_rows(run: Path) -> dict[Row, Path]:
+    """Return the files of the ensembles that a run has: the open loop alone where it assimilates nothing."""
+    found = {row: run / name for row, name in _FILES.items()}
+    assimilates = any(found[row].is_file() for row in (Row.FORECAST, Row.ANALYSIS))
+    return found if assimilates else {Row.OPEN_LOOP: found[Row.OPEN_LOOP]}
+
+
 def _records(fields: FieldFile, index: NDArray[np.int64]) -> GridSeries:
-    altitude, latitude, longitude = (fields.coordinate(name) for name in ("altitude", "data_lat", "data_lon"))
+    altitude, latitude, longitude = (fields.coordinate(name) for name in ("data_alt", "data_lat", "data_lon"))
     shape = (index.size, altitude.size, latitude.size, longitude.size)
     mean, spread = np.empty(shape), np.empty(shape)
-    dimensions = ("altitude", "data_lat", "data_lon")
+    dimensions = ("data_alt", "data_lat", "data_lon")
     for number, record in enumerate(index):
         mean[number] = fields.record("data_grid_density", int(record), dimensions)
         spread[number] = fields.record("data_grid_density_spread", int(record), dimensions)
@@ -125,12 +147,11 @@ def filtered_scale_factor(run: Path, times: TimeArray) -> FloatArray:
     path = run / "calibration.nc"
     if not path.is_file():
         raise ThermodaError(f"{path} is missing")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            time = dataset["time"].to_numpy().astype("datetime64[ns]")
-            ln_factor = np.asarray(dataset["ln_factor_filtered"].to_numpy(), dtype=np.float64)
-    except (OSError, ValueError, KeyError) as error:
-        raise ThermodaError(f"{path} is not the calibration of a run ({error}); repeat the run") from error
+    with stored_dataset(path) as dataset:
+        time = stored_values(path, dataset, "time", ("time",), TIMES)
+        ln_factor = stored_values(path, dataset, "ln_factor_filtered", ("time",))
+    if not time.size or not np.all(np.diff(time) > np.timedelta64(0, "ns")) or np.any(ln_factor > LARGEST_LN_FACTOR):
+        raise ThermodaError(f"{path}: must hold increasing times and factors as a run writes them; repeat the run")
     second = np.timedelta64(1, "s")
     inside = np.interp((times - time[0]) / second, (time - time[0]) / second, ln_factor)
     return np.where((times >= time[0]) & (times <= time[-1]), np.exp(inside), np.nan)

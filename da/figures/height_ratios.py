@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from da.figures.analyses import AnalysisRecords
 from da.figures.style import BLUE, SKY, VERMILION, WIDTH_IN, Drawing, date_axis, day_numbers, in_style, minute
+from da.verification.analysis_records import AnalysisRecords
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]

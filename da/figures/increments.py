@@ -101,7 +101,7 @@ def increment_drawing(run: Path, name: str, numbers: Sequence[int]) -> Drawing:
                 draw_sun(axes, times[column])
                 for track in tracks:
                     _draw_satellite(axes, track, times[column])
-                axes.set_title(f"{altitude:g} km, {minute(times[column])[5:]} UTC")
+                axes.set_title(f"{altitude:g} km, {minute(times[column])} UTC")
             figure.colorbar(mesh, ax=panels[row].tolist(), extend="both", pad=0.01, label="increment [%]")
     names = ", ".join(track.satellite for track in tracks) or "none"
     return Drawing(

@@ -11,20 +11,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.figures.analyses import read_analyses
-from da.figures.data_grid import calibrated_on_grid, filtered_scale_factor, grid_times, read_grid
+from da.figures.data_grid import calibrated_on_grid, filtered_scale_factor, grid_times, read_grid, stored_rows
 from da.figures.style import COLOUR, DASHES, MARKER, WIDTH_IN, Drawing, in_style
+from da.verification.analysis_records import read_analyses
 from da.verification.evaluation import Row
 from da.verification.run_folder import read_track
 
 FloatArray = NDArray[np.float64]
 Profiles = Mapping[Row, FloatArray]
 
-_FILES = {Row.OPEN_LOOP: "open_loop.nc", Row.FORECAST: "forecast.nc", Row.ANALYSIS: "analysis.nc"}
+_BEHIND_TEXT = {"facecolor": "white", "edgecolor": "none", "alpha": 0.6, "pad": 0.8}
+"""So that a label on lines can be read."""
 
 
 def median_profiles(run: Path) -> tuple[FloatArray, Profiles]:
     """Return the altitudes [km] and median densities [kg m-3] by altitude, over all cells and times of analyses.
+
+    A run that assimilates nothing has the open loop alone, at all its times.
 
     NRLMSIS is calibrated NRLMSIS, as assimilated, over the filtered scale factor. Both are absent where a run does not
     assimilate the data grid.
@@ -34,10 +37,11 @@ def median_profiles(run: Path) -> tuple[FloatArray, Profiles]:
     ThermodaError
         If a file is missing or cannot be read.
     """
-    times = grid_times(run / "analysis.nc")
-    grids = {row: read_grid(run / name, times) for row, name in _FILES.items()}
+    files = stored_rows(run)
+    times = grid_times(files.get(Row.ANALYSIS, files[Row.OPEN_LOOP]))
+    grids = {row: read_grid(path, times) for row, path in files.items()}
     found = {row: np.median(grid.mean, axis=(0, 2, 3)) for row, grid in grids.items()}
-    grid = grids[Row.ANALYSIS]
+    grid = grids.get(Row.ANALYSIS, grids[Row.OPEN_LOOP])
     try:
         records = read_analyses(run)
         factor = filtered_scale_factor(run, records.time)
@@ -72,30 +76,49 @@ def profile_drawing(run: Path) -> Drawing:
     altitude, profiles = median_profiles(run)
     reference = Row.CALIBRATED_MSIS if Row.CALIBRATED_MSIS in profiles else Row.OPEN_LOOP
     figure = Figure(figsize=(WIDTH_IN, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for row, values in profiles.items():
-        shared = {"color": COLOUR[row], "ls": DASHES[row], "marker": MARKER[row], "ms": 2.5}
-        left.plot(values, altitude, label=str(row), **shared)
-        right.plot(values / profiles[reference], altitude, label=str(row), **shared)
+    # A single profile has no ratio to another one.
+    left, *right = figure.subplots(1, min(len(profiles), 2), sharey=True, squeeze=False)[0]
+    found = np.zeros(0)
+    _draw_profiles(left, altitude, profiles)
     left.set_xscale("log")
     left.set_xlabel("median density [kg m$^{-3}$]")
     left.set_ylabel("altitude [km]")
-    right.set_xlabel(f"median density / {reference}")
     left.set_title("(a) median density")
-    right.set_title(f"(b) over {reference}")
-    found = _draw_crossings(right, altitude, profiles)
-    _draw_satellites(run, (left, right), altitude)
+    for axes in right:
+        _draw_profiles(axes, altitude, {row: values / profiles[reference] for row, values in profiles.items()})
+        axes.set_xlabel(f"median density / {reference}")
+        axes.set_title(f"(b) over {reference}")
+        found = _draw_crossings(axes, altitude, profiles)
+    _draw_satellites(run, (left, *right), altitude)
     left.legend(loc="lower left")
-    scope = "" if Row.MSIS in profiles else " NRLMSIS is absent: the run does not assimilate the data grid."
     return Drawing(
         "profiles",
         "Median density by height",
-        "Medians over all cells of the data grid and all times of analyses (a), and their ratio to "
-        f"{reference} (b). Dashed lines: mean heights of the satellites; dotted lines: crossings of open loop and "
-        f"{'MSIS' if Row.MSIS in profiles else 'forecast'}.{scope}",
+        _caption(profiles, reference),
         f"Profiles of density. {_in_words(altitude, profiles, reference)} Crossings at "
         f"{', '.join(f'{height:.0f} km' for height in found) or 'no height'}.",
         figure,
+    )
+
+
+def _draw_profiles(axes: Axes, altitude: FloatArray, profiles: Profiles) -> None:
+    for row, values in profiles.items():
+        axes.plot(values, altitude, color=COLOUR[row], ls=DASHES[row], marker=MARKER[row], ms=2.5, label=str(row))
+
+
+def _caption(profiles: Profiles, reference: Row) -> str:
+    satellites = "Dashed lines: mean heights of the satellites"
+    if len(profiles) == 1:
+        return (
+            f"Medians of the {reference} over all cells of the data grid and all its times. {satellites}. The run "
+            "assimilates nothing; NRLMSIS on the data grid is with the runs that assimilate it."
+        )
+    other, scope = "MSIS", ""
+    if Row.MSIS not in profiles:
+        other, scope = "forecast", " NRLMSIS is absent: the run does not assimilate the data grid."
+    return (
+        "Medians over all cells of the data grid and all times of analyses (a), and their ratio to "
+        f"{reference} (b). {satellites}; dotted lines: crossings of open loop and {other}.{scope}"
     )
 
 
@@ -120,11 +143,12 @@ def _draw_crossings(axes: Axes, altitude: FloatArray, profiles: Profiles) -> Flo
             va="bottom",
             xytext=(-4, 1),
             textcoords="offset points",
+            bbox=_BEHIND_TEXT,
         )
     return found
 
 
-def _draw_satellites(run: Path, panels: tuple[Axes, Axes], altitude: FloatArray) -> None:
+def _draw_satellites(run: Path, panels: tuple[Axes, ...], altitude: FloatArray) -> None:
     for path in sorted(run.glob("track_*.nc")):
         track = read_track(path)
         height = float(np.nanmean(track.points.altitude_km))

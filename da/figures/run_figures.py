@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.figures.analyses import read_analyses
 from da.figures.cells import cell_drawing, periods
+from da.figures.data_grid import grid_times, stored_rows
 from da.figures.height_ratios import adopted_fraction_drawing, spread_ratio_drawing
 from da.figures.histograms import histogram_drawing
 from da.figures.increments import first_analyses, increment_drawing, storm_analyses
@@ -23,7 +23,9 @@ from da.figures.style import Drawing
 from da.figures.sub_domains import sub_domain_drawing
 from da.figures.track_maps import bias_map_drawing
 from da.figures.tracks import analysis_times, first_hours_drawing, storm_drawing
+from da.verification.analysis_records import read_analyses
 from da.verification.details import EvaluationDetails
+from da.verification.evaluation import Row
 
 TimeArray = NDArray[np.datetime64]
 
@@ -59,16 +61,25 @@ def run_drawings(run: Path, details: EvaluationDetails | None) -> Iterator[Drawi
     yield from _attempt("Median density by height", lambda: [profile_drawing(run)])
     epoch = _epoch(details)
     yield from _attempt("Density at cells of the data grid", lambda: _cells(run, epoch))
-    yield from _attempt("Adopted part of the innovation", lambda: [adopted_fraction_drawing(read_analyses(run))])
-    yield from _attempt("Ratios of standard deviations", lambda: [spread_ratio_drawing(read_analyses(run))])
-    yield from _attempt("Increments of density", lambda: _increments(run, epoch))
-    yield from _attempt("Local observations and degrees of freedom", lambda: [sub_domain_drawing(run)])
+    if details is None or all(one.tested is Row.FORECAST for one in details.satellites):
+        yield from _of_analyses(run, epoch)
+        if details is not None:
+            yield from _attempt("Skill by lead time", lambda: [lead_time_drawing(details, analysis_times(run))])
+    else:
+        title = "Adopted part of the innovation, ratios of standard deviations, increments, sub-domains, lead time"
+        yield Gap(title, "the run assimilates nothing")
     if details is not None:
         evaluation = details.evaluation
         yield from _attempt("Differences from the observations", lambda: [histogram_drawing(evaluation)])
         yield from _attempt("Bias along the tracks", lambda: [bias_map_drawing(one) for one in evaluation.satellites])
-        yield from _attempt("Spread and skill, ranks", lambda: [reliability_drawing(details)])
-        yield from _attempt("Skill by lead time", lambda: [lead_time_drawing(details, analysis_times(run))])
+        yield from _attempt("Spread and skill, ranks, reliability", lambda: [reliability_drawing(details)])
+
+
+def _of_analyses(run: Path, epoch: np.datetime64 | None) -> Iterator[Drawing | Gap]:
+    yield from _attempt("Adopted part of the innovation", lambda: [adopted_fraction_drawing(read_analyses(run))])
+    yield from _attempt("Ratios of standard deviations", lambda: [spread_ratio_drawing(read_analyses(run))])
+    yield from _attempt("Increments of density", lambda: _increments(run, epoch))
+    yield from _attempt("Local observations and degrees of freedom", lambda: [sub_domain_drawing(run)])
 
 
 def _attempt(title: str, draw: Callable[[], list[Drawing]]) -> list[Drawing | Gap]:
@@ -100,7 +111,11 @@ def _of_tracks(run: Path, details: EvaluationDetails | None) -> list[Drawing | G
 
 
 def _cells(run: Path, epoch: np.datetime64 | None) -> list[Drawing]:
-    return [cell_drawing(run, name, window) for name, window in periods(_times(run), epoch)]
+    files = stored_rows(run)
+    times = grid_times(files.get(Row.ANALYSIS, files[Row.OPEN_LOOP]))
+    if not times.size:
+        raise ThermodaError(f"{run} holds no record of its ensembles")
+    return [cell_drawing(run, name, window) for name, window in periods(times, epoch)]
 
 
 def _increments(run: Path, epoch: np.datetime64 | None) -> list[Drawing]:

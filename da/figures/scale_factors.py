@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 
 from da.errors import ThermodaError
 from da.figures.style import BLUE, WIDTH_IN, Drawing, date_axis, day_numbers, hide_dates, in_style
+from da.stored_dataset import stored_dataset
+from da.stored_provenance import NAME
 from da.verification.orbits import GAP, argument_of_latitude_deg, orbits_of
 from da.verification.run_folder import StoredTrack, read_track
 from da.verification.strata import solar_zenith_deg
@@ -57,11 +58,10 @@ def calibrating_track(run: Path) -> StoredTrack:
     path = run / "calibration.nc"
     if not path.is_file():
         raise ThermodaError(f"{path} is missing")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            satellite = str(dataset.attrs.get("satellite", ""))
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
+    with stored_dataset(path) as dataset:
+        satellite = str(dataset.attrs.get("satellite", ""))
+    if not NAME.fullmatch(satellite):
+        raise ThermodaError(f"{path}: attribute satellite={satellite!r} is no name of a satellite; repeat the run")
     track = run / f"track_{satellite}.nc"
     if not track.is_file():
         raise ThermodaError(f"{track} is missing, the track of the calibrating satellite")
@@ -107,7 +107,7 @@ def scale_factor_drawing(run: Path) -> Drawing:
     usable = track.usable()
     if not usable.any():
         raise ThermodaError(f"{run / track.key}.nc holds no usable point")
-    raw = np.where(usable, track.observed / track.msis, np.nan)
+    raw = np.where(usable, track.observed / track.averaged(np.where(usable, track.msis, np.nan)), np.nan)
     filtered = np.where(usable, track.calibrated_msis / track.msis, np.nan)
     figure = Figure(figsize=(WIDTH_IN, 8.4), layout="constrained")
     halves = figure.add_gridspec(2, 1)

@@ -22,6 +22,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from da.atomic_file import replacing
 from da.verification.evaluation import Row
 
 FloatArray = NDArray[np.float64]
@@ -161,12 +162,10 @@ def write_drawing(drawing: Drawing, folder: Path, formats: Sequence[str] = FORMA
     paths = []
     for kind in formats:
         path = folder / f"{drawing.name}.{kind}"
-        partial = path.with_name(f".{path.name}.partial")
         # Without dates in the files, the same run gives the same bytes.
         dated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
-        with style():
+        with style(), replacing(path) as partial:
             drawing.figure.savefig(partial, format=kind, metadata=dated)
-        partial.replace(path)
         paths.append(path)
     return paths
 
@@ -209,8 +208,9 @@ def legend_above(axes: Axes, columns: int = 7) -> None:
         ncols=columns,
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        handlelength=1.5,
-        columnspacing=0.8,
+        handlelength=1.4,
+        handletextpad=0.5,
+        columnspacing=0.7,
         borderaxespad=0.2,
     )
 

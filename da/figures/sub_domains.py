@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -14,11 +13,15 @@ from numpy.typing import NDArray
 from da.errors import ThermodaError
 from da.figures.maps import draw_field, draw_world
 from da.figures.style import LIGHT_CIVIDIS, WIDTH_IN, Drawing, in_style
+from da.stored_dataset import stored_dataset, stored_values
 from da.verification.sampling import open_fields
 
 FloatArray = NDArray[np.float64]
 
 CENTRE = ("level_index", "latitude_index", "longitude_index")
+LARGEST_INDEX, SPARSEST_GRID = 1e6, 100
+"""Of the centres of sub-domains, in index units; and places of their grid to a sub-domain."""
+
 MOST_LAYERS = 4
 QUANTITIES = {"local_observations": "local observations", "degrees_of_freedom": "degrees of freedom for signal"}
 
@@ -44,6 +47,10 @@ class SubDomainMaps:
     longitude: FloatArray
     values: dict[str, FloatArray]
 
+    def place(self, layer: int) -> str:
+        """Return the height of a layer in words; a single layer is made of whole columns."""
+        return "all heights" if self.level_index.size == 1 else f"about {self.altitude_km[layer]:.0f} km"
+
 
 def read_sub_domains(run: Path) -> SubDomainMaps:
     """Return the maps of a run from ``filter.nc``; ``analysis.nc`` tells where its cells are.
@@ -56,15 +63,18 @@ def read_sub_domains(run: Path) -> SubDomainMaps:
     path = run / "filter.nc"
     if not path.is_file():
         raise ThermodaError(f"{path} is missing")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            if missing := [name for name in (*CENTRE, *QUANTITIES) if name not in dataset.variables]:
-                raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
-            centre = [np.asarray(dataset[name].to_numpy(), dtype=np.float64) for name in CENTRE]
-            means = {name: np.asarray(dataset[name].mean("time").to_numpy(), np.float64) for name in QUANTITIES}
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
+    with stored_dataset(path) as dataset:
+        if missing := [name for name in (*CENTRE, *QUANTITIES) if name not in dataset.variables]:
+            raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
+        centre = [stored_values(path, dataset, name, ("sub_domain",)) for name in CENTRE]
+        records = {name: stored_values(path, dataset, name, ("time", "sub_domain")) for name in QUANTITIES}
+    if not next(iter(records.values())).size:
+        raise ThermodaError(f"{path}: holds no analysis")
     axes, places = zip(*(np.unique(one, return_inverse=True) for one in centre), strict=True)
+    on_a_grid = np.prod([one.size for one in axes]) <= SPARSEST_GRID * centre[0].size
+    if not on_a_grid or not np.all(np.abs(np.concatenate(axes)) < LARGEST_INDEX):
+        raise ThermodaError(f"{path}: {', '.join(CENTRE)} are no places of sub-domains; repeat the run")
+    means = {name: _mean(one) for name, one in records.items()}
     values = {name: np.full([one.size for one in axes], np.nan) for name in QUANTITIES}
     for name, mean in means.items():
         values[name][places] = mean
@@ -78,6 +88,14 @@ def read_sub_domains(run: Path) -> SubDomainMaps:
         longitude[0] + axes[2] * 360.0 / longitude.size,
         values,
     )
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    """Return means over the analyses, of those that have a value."""
+    count = np.isfinite(values).sum(axis=0)
+    total = np.where(np.isfinite(values), values, 0.0).sum(axis=0)
+    mean: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
 
 
 @in_style
@@ -100,12 +118,10 @@ def sub_domain_drawing(run: Path) -> Drawing:
             axes = panels[row, column]
             mesh = draw_field(axes, maps.latitude, maps.longitude, values[layer], scale, LIGHT_CIVIDIS)
             draw_world(axes, left=column == 0, bottom=row == layers.size - 1)
-            axes.set_title(f"about {maps.altitude_km[layer]:.0f} km: {label}")
+            axes.set_title(f"{maps.place(layer)}: {label}")
         figure.colorbar(mesh, ax=panels[:, column].tolist(), location="bottom", aspect=30, label=label)
     numbers = maps.values["local_observations"]
-    means = ", ".join(
-        f"{np.nanmean(numbers[layer]):.1f} at {maps.altitude_km[layer]:.0f} km" for layer in range(len(numbers))
-    )
+    means = ", ".join(f"{np.nanmean(numbers[layer]):.1f} ({maps.place(layer)})" for layer in range(len(numbers)))
     return Drawing(
         "sub_domains",
         "Local observations and degrees of freedom",

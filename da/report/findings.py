@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.figures.analyses import AnalysisRecords, read_analyses
 from da.report.reported_run import ReportedRun
+from da.stored_dataset import stored_dataset, stored_values
+from da.verification.analysis_records import AnalysisRecords, read_analyses
 from da.verification.bootstrap import Significance
 from da.verification.details import EvaluationDetails
 from da.verification.evaluation import Activity, Row
@@ -40,6 +41,9 @@ SPREAD_TO_ERROR = 0.5
 """An ensemble whose spread is less than this part of its error is too sure of itself."""
 
 SIGNIFICANT = 0.05
+
+MOST_COUNTED = 1e12
+"""Of anything in one analysis; more would be a damaged number."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,16 @@ def filter_counts(run: ReportedRun) -> list[Finding]:
             text = f"{total:,} values of members, over all analyses, were put within their bounds: {parts}."
             found.append(Finding("constraint hits", text))
         if replaced:
-            text = f"{replaced} members were replaced between analyses, because they had failed."
+            text = f"{replaced} members were made anew between analyses, because they had failed."
             found.append(Finding("members replaced", text))
         if unobserved:
             text = f"Up to {unobserved} sub-domains saw no observation and were not analysed."
             found.append(Finding("unobserved", text))
-    shorter = run.provenance.get("member_failures", {}).get("with_a_shorter_step", 0)
-    if shorter:
+    failures = run.provenance.get("member_failures", {})
+    if dropped := failures.get("dropped", 0):
+        text = f"{dropped} members were left out for good, because they had failed; spread and mean are of the others."
+        found.append(Finding("members dropped", text))
+    if shorter := failures.get("with_a_shorter_step", 0):
         found.append(Finding("shorter steps", f"{shorter} times a shorter time step saved a member that had failed."))
     return found
 
@@ -164,20 +171,23 @@ def read_filter_counts(path: Path) -> tuple[dict[str, int], int, int]:
     """
     if not path.is_file():
         raise ThermodaError(f"{path} is missing")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            dataset.load()
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
-    hits: dict[str, int] = {}
-    if "constraint_hits" in dataset.variables and "constraint" in dataset.variables:
-        names = str(dataset["constraint"].attrs.get("flag_meanings", "")).split()
-        counts = dataset["constraint_hits"].sum("time").to_numpy()
-        hits = {name: int(count) for name, count in zip(names, counts, strict=False)}
-    replaced = int(dataset["members_replaced"].sum()) if "members_replaced" in dataset.variables else 0
-    name = "unobserved_sub_domains"
-    unobserved = int(dataset[name].max()) if name in dataset.variables and dataset.sizes["time"] else 0
-    return hits, replaced, unobserved
+    with stored_dataset(path) as dataset:
+        hits: dict[str, int] = {}
+        if "constraint_hits" in dataset.variables and "constraint" in dataset.variables:
+            names = str(dataset["constraint"].attrs.get("flag_meanings", "")).split()
+            counts = _counts(path, dataset, "constraint_hits", ("time", "constraint")).sum(axis=0)
+            hits = {name: int(count) for name, count in zip(names, counts, strict=False)}
+        replaced = _counts(path, dataset, "members_replaced", ("time",))
+        unobserved = _counts(path, dataset, "unobserved_sub_domains", ("time",))
+    return hits, int(replaced.sum()), int(unobserved.max(initial=0.0))
+
+
+def _counts(path: Path, dataset: xr.Dataset, name: str, dimensions: tuple[str, ...]) -> FloatArray:
+    """Return counts; none where an older file does not hold them, and zero where they are missing values."""
+    if name not in dataset.variables:
+        return np.zeros((0,) * len(dimensions))
+    counts = stored_values(path, dataset, name, dimensions)
+    return np.where((counts >= 0.0) & (counts < MOST_COUNTED), counts, 0.0)
 
 
 def inconsistent_innovations(details: EvaluationDetails) -> list[Finding]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from da.errors import ThermodaError
+from da.stored_provenance import read_provenance
 from da.verification import EvaluationDetails, details, evaluate
 
 _MARKS = ("provenance.json", "experiment.yaml")
@@ -67,16 +67,12 @@ def _require_run(folder: Path) -> None:
 
 
 def _provenance(folder: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    path = folder / "provenance.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_provenance(folder, "repeat the run"), ()
     except FileNotFoundError:
-        return {}, (f"{path.name} is missing: the run is not complete",)
-    except (OSError, ValueError) as error:
-        return {}, (f"{path.name} cannot be read as JSON ({error})",)
-    if not isinstance(content, dict):
-        return {}, (f"{path.name} does not hold a JSON object",)
-    return content, ()
+        return {}, ("provenance.json is missing: the run is not complete",)
+    except ThermodaError as error:
+        return {}, (str(error),)
 
 
 def _distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from da.atomic_file import replace_text
 from da.errors import ThermodaError
 from da.figures.comparison import comparison_drawing
 from da.figures.run_figures import Gap, run_drawings
@@ -17,7 +18,6 @@ from da.report.page import Section, page_html
 from da.report.reported_run import ReportedRun, read_runs
 from da.report.run_tables import facts_table, key_table, significance_table
 from da.verification import detail_tables, tables
-from da.verification.tables import write_whole
 
 FORMATS = ("pdf", "svg", "png")
 
@@ -43,7 +43,7 @@ def write_report(folders: Sequence[Path], output: Path) -> list[Path]:
         output.parent.mkdir(parents=True, exist_ok=True)
         sections = list(report.sections())
         names = ", ".join(run.label for run in runs)
-        write_whole(output, page_html(f"Report: {names}", report.lead(), sections))
+        replace_text(output, page_html(f"Report: {names}", report.lead(), sections))
     except OSError as error:
         raise ThermodaError(f"{output}: cannot be written ({error})") from error
     return [output, *report.written]

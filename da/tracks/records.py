@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from da.errors import ThermodaError
 from da.tracks.ordering import order_in_time
 from da.tracks.track import DensityTrack, FloatArray, TimeArray
+from da.tracks.wrong_units import is_plausible, likely_cause, usual_density
 
 # Wide bounds, only to tell fill values and wrong units from measurements: no satellite of these products flies below
 # 80 km or above 2000 km, and the air at 80 km weighs 2e-5 kg m-3 (US Standard Atmosphere 1976).
@@ -72,8 +73,9 @@ def clean_track(records: RawRecords, satellite: str, source: str) -> DensityTrac
     Raises
     ------
     ThermodaError
-        If no record is left.
+        If no record is left, or most densities are beyond any air, as in another unit.
     """
+    _refuse_other_unit(records, source)
     reasons = _reasons(records)
     dropped: dict[str, int] = {}
     valid = np.ones(records.time.shape, dtype=bool)
@@ -107,6 +109,26 @@ def clean_track(records: RawRecords, satellite: str, source: str) -> DensityTrac
         source=source,
         reordered=ordering.reordered,
     )
+
+
+def _refuse_other_unit(records: RawRecords, source: str) -> None:
+    """Raise ThermodaError where most densities would be left out as out of range because of their unit."""
+    inside = (records.altitude_km >= LOWEST_ALTITUDE_KM) & (records.altitude_km <= HIGHEST_ALTITUDE_KM)
+    density, altitude_km = (
+        values[inside & np.isfinite(records.density) & (records.density > 0.0)]
+        for values in (records.density, records.altitude_km)
+    )
+    heavy = density[density >= LARGEST_DENSITY]
+    # A single number again and again is a fill value.
+    if 2 * heavy.size <= density.size or np.ptp(heavy) == 0.0:
+        return
+    # A damaged file may hold any number: the ratio itself might overflow.
+    ratio = 10.0 ** min(float(np.median(np.log10(density) - np.log10(usual_density(altitude_km)))), 300.0)
+    if not is_plausible(ratio):
+        raise ThermodaError(
+            f"{source}: its densities are {ratio:.1e} times what air usually weighs at {np.median(altitude_km):.0f} km "
+            f"(median of {density.size}): {likely_cause(ratio)}"
+        )
 
 
 def wrap_longitude(longitude: FloatArray) -> FloatArray:

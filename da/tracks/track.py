@@ -53,6 +53,8 @@ class DensityTrack:
         File name or description of the origin.
     reordered : int
         How many records stood after a later one in their file and were put into order (kept, unlike ``dropped``).
+    smoothing_s : float
+        Width of the running mean of the density along the orbit that each record is [s]; 0: the density at its place.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class DensityTrack:
     dropped: dict[str, int] = field(default_factory=dict)
     source: str = ""
     reordered: int = 0
+    smoothing_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every value and freeze the arrays."""
@@ -87,6 +90,8 @@ class DensityTrack:
         self._check("density", self.density > 0.0, "positive")
         if self.sigma is not None:
             self._check("sigma", self.sigma > 0.0, "positive")
+        if not 0.0 <= self.smoothing_s < np.inf:
+            raise ValueError(f"smoothing_s must not be negative or infinite: {self.smoothing_s}")
         if self.latitude_kind not in LATITUDE_KINDS:
             raise ValueError(f"latitude_kind is {self.latitude_kind!r}, expected one of {LATITUDE_KINDS}")
 
@@ -133,6 +138,7 @@ class DensityTrack:
             dropped=self.dropped,
             source=self.source,
             reordered=self.reordered,
+            smoothing_s=self.smoothing_s,
         )
 
     def _freeze(self, name: str, values: NDArray[Any]) -> None:
@@ -176,7 +182,7 @@ def concatenate(tracks: Sequence[DensityTrack]) -> DensityTrack:
     Raises
     ------
     ValueError
-        If there is no track or the names of the satellites differ.
+        If there is no track, or the names of the satellites or the smoothing differ.
     ThermodaError
         If the parts cannot be one satellite's in one convention: only some have a ``sigma``, geodetic and
         geocentric latitudes are mixed, or the positions of different parts are too far apart for one orbit.
@@ -207,6 +213,7 @@ def concatenate(tracks: Sequence[DensityTrack]) -> DensityTrack:
         dropped={reason: count for reason, count in dropped.items() if count},
         source=", ".join(dict.fromkeys(track.source for track in tracks)),
         reordered=sum(track.reordered for track in tracks),
+        smoothing_s=first.smoothing_s,
     )
 
 
@@ -218,6 +225,8 @@ def _columns(track: DensityTrack) -> FloatArray:
 def _check_joinable(first: DensityTrack, other: DensityTrack) -> None:
     if other.satellite != first.satellite:
         raise ValueError(f"tracks of different satellites: {first.satellite!r} and {other.satellite!r}")
+    if other.smoothing_s != first.smoothing_s:
+        raise ValueError(f"tracks of different smoothing: {first.smoothing_s:g} and {other.smoothing_s:g} s")
     if other.latitude_kind != first.latitude_kind:
         raise ThermodaError(
             f"{other.source} has {other.latitude_kind} latitudes but {first.source} has {first.latitude_kind} ones: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from da.observation_handling import running_mean
 from da.tracks.track import DensityTrack
 from da.twin.orbit import Orbit
 from da.twin.truth import TwinTruth
@@ -23,6 +24,7 @@ def synthetic_track(
     rng: np.random.Generator,
     step_s: float = 30.0,
     relative_noise: float = 0.03,
+    smoothing_s: float = 0.0,
 ) -> DensityTrack:
     """Return noisy densities along an orbit in the half-open window ``[start, stop)``.
 
@@ -43,6 +45,9 @@ def synthetic_track(
         Sampling interval [s].
     relative_noise : float
         Standard deviation of the noise relative to the density; 0 gives the truth itself.
+    smoothing_s : float
+        Width of the running mean of the truth that is measured [s], to which noise is added; the times at either end
+        around which it does not exist are left out.
 
     Returns
     -------
@@ -67,18 +72,21 @@ def synthetic_track(
     time: TimeArray = first + step * np.arange(-((first - last) // step))
     position = orbit.positions(time)
     density = truth.density(time, position.latitude, position.longitude, position.altitude_km)
+    density = running_mean(time, density, smoothing_s)
     if relative_noise > 0.0:
         density = density * _unbiased_noise(rng, relative_noise, time.size)
+    known = np.isfinite(density)
     return DensityTrack(
         satellite=satellite,
-        time=time,
-        latitude=position.latitude,
-        longitude=position.longitude,
-        altitude_km=position.altitude_km,
-        density=density,
-        sigma=relative_noise * density if relative_noise > 0.0 else None,
+        time=time[known],
+        latitude=position.latitude[known],
+        longitude=position.longitude[known],
+        altitude_km=position.altitude_km[known],
+        density=density[known],
+        sigma=relative_noise * density[known] if relative_noise > 0.0 else None,
         latitude_kind="geodetic",
         source=f"synthetic truth with seed {truth.seed}, relative noise {relative_noise:g}",
+        smoothing_s=smoothing_s,
     )
 
 

@@ -5,6 +5,7 @@ In the order in which the data flow::
     run_folder -> sampling, baselines -> statistics, quantiles, probabilistic -> evaluation
     evaluation -> orbits, strata, storm, bootstrap, observation_space -> details
     evaluation, details -> tables, detail_tables, evaluation_file, expectations
+    analysis_records -> analysis_behaviour
 
 ``chunks`` reduces any of the statistics over long series; docs/verification.md says what each means.
 """

@@ -19,8 +19,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from rich.table import Table
 
+from da.atomic_file import replacing
 from da.errors import ThermodaError
-from da.storage import CONVENTIONS
+from da.storage import CONVENTIONS, PLACES
 from da.verification.chunks import Scheduler, map_reduce, slices
 from da.verification.run_folder import open_run
 from da.verification.sampling import FieldFile, Points, open_fields
@@ -238,7 +239,7 @@ def run_density_statistics(run: Path, grid: DensityGrid, scheduler: Scheduler | 
     Returns
     -------
     Dataset
-        Dimensions (source, altitude, lat, lon or local_time); the sources are the files' names without suffix.
+        Dimensions (source, alt, lat, lon or local_time); the sources are the files' names without suffix.
 
     Raises
     ------
@@ -248,7 +249,7 @@ def run_density_statistics(run: Path, grid: DensityGrid, scheduler: Scheduler | 
     folder = open_run(run)
     found = {Path(name).stem: file_statistics(folder.path / name, grid, scheduler) for name in folder.files}
     horizontal = "local_time" if grid.local_time else "lon"
-    dims = ("source", "altitude", "lat", horizontal)
+    dims = ("source", "alt", "lat", horizontal)
     per_source = [_variables(one) for one in found.values()]
     variables = {
         name: (dims, np.stack([one[name][0].reshape(grid.shape) for one in per_source]), attributes)
@@ -264,12 +265,13 @@ def run_density_statistics(run: Path, grid: DensityGrid, scheduler: Scheduler | 
 
 
 def _axes(grid: DensityGrid, horizontal: str) -> dict[str, Any]:
-    height = {"units": "km", "standard_name": "height_above_reference_ellipsoid", "positive": "up"}
-    east = {"units": "degrees_east", "standard_name": "longitude"}
+    height = {"units": "km", "standard_name": PLACES["altitude"], "long_name": "altitude", "positive": "up"}
+    north = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"}
+    east = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"}
     local = {"units": "h", "long_name": "local solar time, UT + longitude / 15 degrees"}
     return {
-        "altitude": ("altitude", grid.altitude_km, height),
-        "lat": ("lat", grid.latitude, {"units": "degrees_north", "standard_name": "latitude"}),
+        "alt": ("alt", grid.altitude_km, height),
+        "lat": ("lat", grid.latitude, north),
         horizontal: (horizontal, grid.longitude / 15.0 if grid.local_time else grid.longitude)
         + ((local,) if grid.local_time else (east,)),
     }
@@ -303,16 +305,13 @@ def write_density_statistics(statistics: xr.Dataset, path: Path) -> Path:
     ThermodaError
         If it cannot be written.
     """
-    partial_path = path.with_name(f".{path.name}.partial")
     encoding = {str(name): {"_FillValue": None} for name in statistics.variables}
     encoding["relative_spread_mean"] = {"_FillValue": np.nan}  # type: ignore[dict-item]
     try:
-        statistics.to_netcdf(partial_path, engine="netcdf4", encoding=encoding)
-        partial_path.replace(path)
+        with replacing(path) as partial_path:
+            statistics.to_netcdf(partial_path, engine="netcdf4", encoding=encoding)
     except OSError as error:
         raise ThermodaError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial_path.unlink(missing_ok=True)
     return path
 
 
@@ -327,8 +326,8 @@ def density_statistics_table(statistics: xr.Dataset) -> Table:
     names = ("density_mean", "ln_density_std", "relative_spread_mean")
     means = statistics[list(names)].weighted(weights).mean(horizontal)
     for source in statistics["source"].to_numpy():
-        for altitude in statistics["altitude"].to_numpy():
-            density, variation, spread = (float(means[name].sel(source=source, altitude=altitude)) for name in names)
+        for altitude in statistics["alt"].to_numpy():
+            density, variation, spread = (float(means[name].sel(source=source, alt=altitude)) for name in names)
             records = str(int(statistics["records"].sel(source=source)))
             blank = "" if np.isnan(spread) else f"{spread:.3f}"
             table.add_row(str(source), records, f"{altitude:g}", f"{density:.3e}", f"{variation:.3f}", blank)

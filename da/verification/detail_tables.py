@@ -13,7 +13,7 @@ from da.verification.evaluation import Activity, Row
 from da.verification.lead_time import LEAD_TIME_ROWS, LeadTimeStatistics
 from da.verification.observation_space import InnovationStatistics, InnovationValue
 from da.verification.storm import PHASES
-from da.verification.tables import score_columns
+from da.verification.tables import density_exponent, score_columns
 
 _SHORT = {
     Row.MSIS: "MSIS",
@@ -29,8 +29,9 @@ def detail_tables(details: EvaluationDetails) -> list[Table]:
     """Return the tables of all satellites and of the observation space, at most 120 characters wide."""
     tables = []
     for one in details.satellites:
-        tables += [_further(one), _uncertainty(one), _groups(one)]
-    tables += [_lead_times(one) for one in details.free_forecasts]
+        tables += [_further(one), _probabilities(one), _uncertainty(one), _groups(one)]
+    for statistics in details.free_forecasts:
+        tables += [_lead_times(statistics), _lead_time_skill(statistics)]
     if details.innovations is not None and details.innovations.value():
         tables.append(_innovations(details.innovations))
     return tables
@@ -64,17 +65,22 @@ def _further(details: SatelliteDetails) -> Table:
     )
     table = _table(
         f"{satellite.satellite}: further scores of all points, orbit means, and peak of the storm",
-        "PE: prediction efficiency; NRMSE: over the observed mean; CRPS of ln density; z: std of (ln o - mean)/spread\n"
+        "MAE: mean absolute difference in kg m-3; PE: prediction efficiency; NRMSE: RMSE over the observed mean;\n"
         f"{details.orbits[Row.MSIS].count.size} complete orbits; storm epoch (largest Kp) {epoch}; "
-        "peak of orbit means: amplitude over pre-storm",
+        "O, M: orbit means; their peak: amplitude over pre-storm",
     )
-    headers = ("median\nln(o/m)", "MAPE\n%", "PE\n", "NRMSE\n", "CRPS\n", "z\n")
+    exponent = density_exponent(satellite)
     for header in (
-        *headers,
-        "orbit mean\nln(O/M)",
-        "orbit std\nln(O/M)",
+        "median\nln(o/m)",
+        f"MAE\n1e{exponent}",
+        "MAPE\n%",
+        "PE\n",
+        "NRMSE\n",
+        "mean\nln(O/M)",
+        "std\nln(O/M)",
         "orbit\ncorr.",
         "peak\nampl. %",
+        "peak\ndens. %",
         "peak\ntime h",
     ):
         table.add_column(header, justify="right", no_wrap=True)
@@ -84,16 +90,42 @@ def _further(details: SatelliteDetails) -> Table:
         table.add_row(
             f" {row}",
             _number(scores["median_log_ratio"]),
+            _number(scores["mean_absolute_difference_kg_m3"] * 10.0**-exponent),
             _number(scores["mape_percent"], 1),
             _number(scores["prediction_efficiency"]),
             _number(scores["nrmse_mean"]),
-            _number(scores["crps_ln_density"]),
-            _number(scores["reduced_dispersion"], 2),
             _number(orbit.mean_log_ratio),
             _number(orbit.std_log_ratio),
             _number(orbit.correlation),
             _number(peak.amplitude_percent, 1),
+            _number(peak.density_percent, 1),
             _number(peak.time_h, 1),
+        )
+    return table
+
+
+def _probabilities(details: SatelliteDetails) -> Table:
+    satellite = details.satellite
+    table = _table(
+        f"{satellite.satellite}: predicted distributions of density",
+        "CRPS of ln density; z = (ln o - mean)/spread: 0 and 1 if reliable; outer tenths: observations in the\n"
+        "lowest and highest tenth of the distribution, 10 % each if reliable; Brier score (reliability - resolution\n"
+        "+ uncertainty) of a density above the observed median; a row without an ensemble is certain of its density",
+    )
+    for header in ("CRPS\n", "z\nmean", "z\nstd", "lowest\ntenth %", "highest\ntenth %", "Brier\nscore"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for header in ("relia-\nbility", "reso-\nlution"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row, statistics in satellite.statistics[Activity.ALL].items():
+        scores = score_columns(satellite, Activity.ALL, row)
+        pit, event = statistics.distribution.value().pit, details.reliability[row].value()
+        table.add_row(
+            f" {row}",
+            _number(scores["crps_ln_density"]),
+            _number(scores["reduced_bias"], 2),
+            _number(scores["reduced_dispersion"], 2),
+            *(_number(100.0 * share, 1) for share in (pit[0], pit[-1])),
+            *(_number(score) for score in (event.brier, event.reliability, event.resolution)),
         )
     return table
 
@@ -148,8 +180,23 @@ def _lead_times(statistics: LeadTimeStatistics) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for label, rows in statistics.classes.items():
         scores = [rows[row].pairs.value() for row in LEAD_TIME_ROWS]
-        cells = [f"{one.mean_log_ratio:+.2f} / {one.rms_log_ratio:.2f}" if one.n else "" for one in scores]
+        cells = [f"{one.mean_log_ratio:+.2f} / {one.rms_log_ratio:.3f}" if one.n else "" for one in scores]
         table.add_row(f" {label}", str(scores[0].n), *cells)
+    return table
+
+
+def _lead_time_skill(statistics: LeadTimeStatistics) -> Table:
+    table = _table(
+        f"{statistics.satellite}: skill of the free forecasts against each row by lead time",
+        "1 - MSE(free forecast)/MSE(row) of ln(o/m): 1 perfect, 0 no better than the row, negative worse",
+    )
+    errors = statistics.rms_log_ratio()
+    against = [row for row in LEAD_TIME_ROWS if row is not Row.FORECAST]
+    for row in against:
+        table.add_column(str(row), justify="right", no_wrap=True)
+    for number, label in enumerate(statistics.classes):
+        ratios = (errors[Row.FORECAST][number] / errors[row][number] for row in against)
+        table.add_row(f" {label}", *(_number(1.0 - ratio**2, 2) for ratio in ratios))
     return table
 
 

@@ -15,7 +15,7 @@ from da.verification.evaluation import Evaluation, Row, RowStatistics, Satellite
 from da.verification.lead_time import LeadTimeStatistics, lead_time_statistics
 from da.verification.observation_space import InnovationStatistics, read_innovation_statistics
 from da.verification.orbits import OrbitMeans, OrbitSums, orbits_of
-from da.verification.probabilistic import SpreadSkill
+from da.verification.probabilistic import Reliability, SpreadSkill, exceedance_probability
 from da.verification.statistics import Scores
 from da.verification.storm import PeakErrors, StormPhase, peak_errors, phase_masks, pre_storm_ratio
 from da.verification.strata import groupings
@@ -53,6 +53,9 @@ class SatelliteDetails:
         Of the row :attr:`tested` against each other one of :data:`BASELINES`.
     spread_skill : mapping of Row to SpreadSkill
         Errors of ln density in classes of its spread, of the rows with an ensemble.
+    reliability : mapping of Row to Reliability
+        Of the probability that the density is above the median of those observed at the points; a row without an
+        ensemble is certain of its density.
     """
 
     satellite: SatelliteEvaluation
@@ -63,6 +66,7 @@ class SatelliteDetails:
     intervals: Mapping[Row, Mapping[str, Interval]]
     significance: Mapping[Row, Significance]
     spread_skill: Mapping[Row, SpreadSkill]
+    reliability: Mapping[Row, Reliability]
 
     @property
     def tested(self) -> Row:
@@ -140,6 +144,7 @@ def satellite_details(satellite: SatelliteEvaluation) -> SatelliteDetails:
         intervals,
         significance,
         {row: _spread_skill(satellite, row) for row in satellite.spread},
+        {row: _reliability(satellite, row) for row in satellite.modelled},
     )
 
 
@@ -148,6 +153,18 @@ def _spread_skill(satellite: SatelliteEvaluation, row: Row) -> SpreadSkill:
     variance = np.log1p((satellite.spread[row] / satellite.modelled[row]) ** 2)
     error = np.log(satellite.observed / satellite.modelled[row]) + 0.5 * variance
     return SpreadSkill.of(error, np.sqrt(variance), np.array(SPREAD_EDGES))
+
+
+def _reliability(satellite: SatelliteEvaluation, row: Row) -> Reliability:
+    threshold = float(np.median(satellite.observed))
+    modelled = satellite.modelled[row]
+    certain = (modelled > threshold).astype(np.float64)
+    probability = (
+        exceedance_probability(modelled, satellite.spread[row], np.full(modelled.size, threshold))
+        if row in satellite.spread
+        else certain
+    )
+    return Reliability.of(probability, (satellite.observed > threshold).astype(np.float64))
 
 
 def _groups(satellite: SatelliteEvaluation) -> Groups:

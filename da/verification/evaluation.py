@@ -3,8 +3,11 @@
 Modelled densities hold O, O2, He and N2 alone; times the track's ``unmodelled_mass_ratio`` they are total densities
 like the observations and the empirical model. All rows of a satellite are compared at the same points: those where
 every row has a value. MSIS, calibrated MSIS and MSIS times the persisted scale factor are among the rows of every
-evaluation (:mod:`da.verification.baselines`). "Quiet" is Kp < 5 and "storm" Kp >= 5 (Corbin & Kusche 2022, Figure 2);
-their statistics are added to give those of all points.
+evaluation (:mod:`da.verification.baselines`). Where observations are running means along the track, so is every row
+(:mod:`da.observation_handling.running_mean`): that of an ensemble is the mean of its members' averages; its spread, the
+average of the spreads at the points, is an upper bound of theirs, for what members were along the track is not kept.
+"Quiet" is Kp < 5 and "storm" Kp >= 5 (Corbin & Kusche 2022, Figure 2); their statistics are added to give those of all
+points.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
+from da.observation_handling import running_mean
 from da.verification.baselines import persisted_scale_factor
 from da.verification.chunks import Scheduler, map_reduce
 from da.verification.probabilistic import LogNormalScores
@@ -143,6 +147,8 @@ class SatelliteEvaluation:
     statistics : mapping of Activity to mapping of Row to RowStatistics
     epoch : datetime64[ns] or None
         Middle of the strongest Kp of the whole track; None where Kp stays below 5.
+    smoothing_s : float
+        Width of the running mean that observations and rows are [s]; 0: none.
     """
 
     key: str
@@ -156,6 +162,7 @@ class SatelliteEvaluation:
     left_out: Mapping[str, int]
     statistics: Mapping[Activity, Mapping[Row, RowStatistics]]
     epoch: np.datetime64 | None = None
+    smoothing_s: float = 0.0
 
     def row_statistics(self, row: Row, chosen: NDArray[np.bool_]) -> RowStatistics:
         """Return the statistics of one row at the chosen points (n,)."""
@@ -243,7 +250,8 @@ def evaluate(run: Path, scheduler: Scheduler | None = None, *, without_missing_t
         _compare(track, index, {row: samples.take(part) for row, samples in sampled.items()}, analyses)
         for track, index, part in zip(tracks, usable, parts, strict=True)
     )
-    notes += tuple(note for one in satellites if (note := _note_on_unknown_spread(one)))
+    for note_of in (_note_on_unknown_spread, _note_on_smoothing):
+        notes += tuple(note for one in satellites if (note := note_of(one)))
     return Evaluation(folder.name, folder.start, folder.stop, satellites, notes)
 
 
@@ -255,6 +263,16 @@ def _note_on_unknown_spread(satellite: SatelliteEvaluation) -> str:
     return (
         f"spread/error is blank: {satellite.satellite} leaves the altitudes of the data grid at "
         f"{np.count_nonzero(~known)} of {known.size} points; extend data_grid.altitude_max_km (or _min_km)"
+    )
+
+
+def _note_on_smoothing(satellite: SatelliteEvaluation) -> str:
+    """Return that observations and rows are running means, or an empty string."""
+    if satellite.smoothing_s == 0.0:
+        return ""
+    return (
+        f"{satellite.satellite}: densities are means over {satellite.smoothing_s / 60.0:g} min along the track, and so "
+        "are all rows; their spread is an upper bound"
     )
 
 
@@ -319,6 +337,10 @@ def _compare(
         has_value = np.isfinite(values.density)
         left_out[f"no {row} there"] = int(np.count_nonzero(complete & ~has_value))
         complete &= has_value
+    modelled, spread = _rows(track, usable, samples, analyses)
+    averaged = np.all([np.isfinite(values) for values in modelled.values()], axis=0)
+    left_out["no whole window of a running mean"] = int(np.count_nonzero(complete & ~averaged))
+    complete &= averaged
     if not complete.any():
         reasons = ", ".join(f"{reason}: {number}" for reason, number in left_out.items() if number)
         raise ThermodaError(
@@ -326,18 +348,7 @@ def _compare(
             "its times must lie between the first and the last analysis of the run"
         )
     index = usable[complete]
-    held = persisted_scale_factor(
-        track.points.time[usable], track.msis[usable], track.calibrated_msis[usable], analyses
-    )
-    modelled = {
-        Row.MSIS: track.msis[index],
-        Row.CALIBRATED_MSIS: track.calibrated_msis[index],
-        Row.PERSISTED: track.msis[index] * held[complete],
-    }
-    spread = {}
-    for row, values in samples.items():
-        modelled[row] = values.density[complete] * track.unmodelled_mass_ratio[index]
-        spread[row] = modelled[row] * values.relative_spread[complete]
+    modelled, spread = ({row: values[complete] for row, values in rows.items()} for rows in (modelled, spread))
     observed, kp = track.observed[index], track.kp[index]
     return SatelliteEvaluation(
         track.key,
@@ -351,7 +362,27 @@ def _compare(
         {reason: number for reason, number in left_out.items() if number},
         _statistics(kp, observed, modelled, spread),
         epoch_of_kp(track.points.time, track.kp),
+        track.smoothing_s,
     )
+
+
+def _rows(
+    track: StoredTrack, usable: NDArray[np.int64], samples: Mapping[Row, Samples], analyses: TimeArray
+) -> tuple[dict[Row, FloatArray], dict[Row, FloatArray]]:
+    """Return density and spread of the rows at the usable points of a track, averaged as its observations are."""
+    time, msis, calibrated = track.points.time[usable], track.msis[usable], track.calibrated_msis[usable]
+    modelled = {
+        Row.MSIS: msis,
+        Row.CALIBRATED_MSIS: calibrated,
+        Row.PERSISTED: msis * persisted_scale_factor(time, msis, calibrated, analyses),
+    }
+    modelled |= {row: values.density * track.unmodelled_mass_ratio[usable] for row, values in samples.items()}
+    spread = {row: modelled[row] * values.relative_spread for row, values in samples.items()}
+
+    def averaged(rows: Mapping[Row, FloatArray]) -> dict[Row, FloatArray]:
+        return {row: running_mean(time, values, track.smoothing_s) for row, values in rows.items()}
+
+    return averaged(modelled), averaged(spread)
 
 
 def _statistics(

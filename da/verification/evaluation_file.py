@@ -1,8 +1,8 @@
 """An evaluation with all its details as one CF netCDF file, so that hundreds of runs can be compared with xarray.
 
 Dimensions: ``satellite``, ``row`` (what is compared), ``group`` ("all", "quiet", "storm", then "Kp: 0 to 2" and so on),
-``orbit`` (padded with missing values), ``bound`` (lower, upper), ``pit_bin``, ``spread_class``, ``layer`` of altitude,
-and ``lead_time`` where there are free forecasts.
+``orbit`` (padded with missing values), ``bound`` (lower, upper), ``pit_bin``, ``spread_class``, ``probability_class``,
+``layer`` of altitude, and ``lead_time`` where there are free forecasts.
 Scores that are not defined are missing values.
 """
 
@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from da.atomic_file import replacing
 from da.storage import CONVENTIONS, TIME_UNITS
 from da.verification.details import SPREAD_EDGES, EvaluationDetails, SatelliteDetails
 from da.verification.evaluation import Activity, Row, RowStatistics
 from da.verification.keyed_sums import FloatArray
 from da.verification.lead_time import LeadTimeStatistics
 from da.verification.observation_space import InnovationStatistics
-from da.verification.probabilistic import PIT_BINS
+from da.verification.probabilistic import PIT_BINS, PROBABILITY_CLASSES
 from da.verification.storm import PHASES
 from da.verification.tables import COLUMNS, statistics_columns
 
@@ -38,6 +39,18 @@ _INNOVATION_NAMES = {
     "background_error_ratio": "estimated over assumed forecast error (Desroziers et al. 2005)",
     "analysis_error_ratio": "estimated over assumed analysis error (Desroziers et al. 2005)",
     "degrees_of_freedom": "degrees of freedom for signal, sum of squared analysis spread over error variance",
+}
+_EVENT = "a density above the median of those observed"
+_BRIER_SCORES = {
+    "brier": f"Brier score of {_EVENT}",
+    "reliability": f"Brier score of {_EVENT}: reliability",
+    "resolution": f"Brier score of {_EVENT}: resolution",
+    "uncertainty": f"Brier score of {_EVENT}: uncertainty",
+}
+_RELIABILITY_DIAGRAM = {
+    "count": "number of points",
+    "probability": f"mean predicted probability of {_EVENT}",
+    "frequency": f"observed frequency of {_EVENT}",
 }
 
 Variable = tuple[tuple[str, ...], Any, dict[str, Any]]
@@ -63,9 +76,8 @@ def write_evaluation_netcdf(details: EvaluationDetails, path: Path) -> Path:
             encoding[str(name)] = {"_FillValue": np.nan}
         elif variable.dtype.kind == "M":
             encoding[str(name)] = {"units": TIME_UNITS, "dtype": "f8", "_FillValue": np.nan}
-    partial = path.with_name(f".{path.name}.partial")
-    data.to_netcdf(partial, engine="netcdf4", encoding=encoding)
-    partial.replace(path)
+    with replacing(path) as partial:
+        data.to_netcdf(partial, engine="netcdf4", encoding=encoding)
     return path
 
 
@@ -79,6 +91,7 @@ def evaluation_dataset(details: EvaluationDetails) -> xr.Dataset:
         **_orbits(satellites),
         **_peaks(satellites),
         **_spread_skill(satellites),
+        **_reliability(satellites),
         **(_innovations(details.innovations) if details.innovations is not None else {}),
         **_lead_times(details.free_forecasts),
     }
@@ -247,6 +260,25 @@ def _spread_skill(satellites: tuple[SatelliteDetails, ...]) -> dict[str, Variabl
         "spread_class_spread": (along, spread, {"units": "1", "long_name": "root mean square spread of ln density"}),
         "spread_class_error": (along, error, {"units": "1", "long_name": "root mean square error of ln density"}),
     }
+
+
+def _reliability(satellites: tuple[SatelliteDetails, ...]) -> dict[str, Variable]:
+    shape, along = (len(satellites), len(_ROWS)), ("satellite", "row")
+    scores = {name: np.full(shape, np.nan) for name in _BRIER_SCORES}
+    diagram = {name: np.full((*shape, PROBABILITY_CLASSES), np.nan) for name in _RELIABILITY_DIAGRAM}
+    for i, one in enumerate(satellites):
+        for row, reliability in one.reliability.items():
+            value = reliability.value()
+            for name, values in (*scores.items(), *diagram.items()):
+                values[i, _ROWS.index(row)] = getattr(value, name)
+    found: dict[str, Variable] = {
+        "brier" if name == "brier" else f"brier_{name}": (along, values, {"units": "1", "long_name": long_name})
+        for (name, long_name), values in zip(_BRIER_SCORES.items(), scores.values(), strict=True)
+    }
+    for (name, long_name), values in zip(_RELIABILITY_DIAGRAM.items(), diagram.values(), strict=True):
+        attributes = {"units": "1", "long_name": f"{long_name}, in classes of the predicted probability"}
+        found[f"reliability_{name}"] = ((*along, "probability_class"), values, attributes)
+    return found
 
 
 def _lead_times(satellites: tuple[LeadTimeStatistics, ...]) -> dict[str, Variable]:

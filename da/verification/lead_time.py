@@ -1,34 +1,43 @@
-"""Free forecasts by lead time, along every satellite, against what needs no ensemble and what needs no assimilation.
+"""Skill by lead time along every satellite, against what needs no ensemble and what needs no assimilation.
 
-All rows are compared at the same points, those of the evaluation that a free forecast reaches, and the statistics of
-all free forecasts of a run are added. What is known at the start of a forecast is MSIS times the scale factor of that
-time, the **persisted scale factor**: the honest rival. **Calibrated MSIS** takes the factor of the time of the point,
-which nobody knows at the start; it shows what hindsight would give. Free forecasts, open loop and MSIS know the indices
-and the solar wind of the times that they reach.
+The lead time is that since the latest analysis, or that of free forecasts since the analysis at which they start.
+
+**Free forecasts.** All rows are compared at the same points, those of the evaluation that a free forecast reaches, and
+the statistics of all free forecasts of a run are added. What is known at the start of a forecast is MSIS times the
+scale factor of that time, the **persisted scale factor**: the honest rival. **Calibrated MSIS** takes the factor of the
+time of the point, which nobody knows at the start; it shows what hindsight would give. Free forecasts, open loop and
+MSIS know the indices and the solar wind of the times that they reach. Where observations are running means along the
+track, so are all rows; a free forecast is averaged over its own times alone, and its first minutes are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
+from da.observation_handling import running_mean
 from da.verification.baselines import persisted_scale_factor
 from da.verification.evaluation import Evaluation, Row, RowStatistics, SatelliteEvaluation
 from da.verification.run_folder import FREE_FORECASTS, read_track
 from da.verification.sampling import linear_trajectory, open_fields, sample
 
 FloatArray = NDArray[np.float64]
+TimeArray = NDArray[np.datetime64]
 
 LEAD_TIME_EDGES_H = (0.0, 1.0, 3.0, 6.0, 12.0, 24.0, 48.0, 72.0)
 """Classes of lead time; longer forecasts have further ones of a day."""
 
+PARTS = 6
+"""Classes of lead times that all lie in the first class above, as those between hourly analyses do."""
+
 LEAD_TIME_ROWS = (Row.MSIS, Row.CALIBRATED_MSIS, Row.PERSISTED, Row.OPEN_LOOP, Row.FORECAST)
-"""What is compared; the forecast is the free one."""
+"""What is compared with free forecasts; the forecast is the free one."""
 
 _HOUR = np.timedelta64(1, "h")
 _DAY_H = 24.0
@@ -36,13 +45,13 @@ _DAY_H = 24.0
 
 @dataclass(frozen=True)
 class LeadTimeStatistics:
-    """Statistics of the free forecasts along one satellite.
+    """Statistics by lead time along one satellite.
 
     Parameters
     ----------
     satellite : str
     forecasts : int
-        Number of free forecasts.
+        Number of forecasts.
     edges_h : array (classes + 1,)
         Half-open.
     classes : mapping of str to mapping of Row to RowStatistics
@@ -55,11 +64,10 @@ class LeadTimeStatistics:
     classes: Mapping[str, Mapping[Row, RowStatistics]]
 
     @classmethod
-    def zero(cls, satellite: str, edges_h: FloatArray) -> LeadTimeStatistics:
+    def zero(cls, satellite: str, edges_h: FloatArray, rows: Sequence[Row] = LEAD_TIME_ROWS) -> LeadTimeStatistics:
         """Return the statistics of no forecast."""
-        names = [f"{low:g} to {high:g} h" for low, high in zip(edges_h[:-1], edges_h[1:], strict=True)]
-        rows = {row: RowStatistics.zero() for row in LEAD_TIME_ROWS}
-        return cls(satellite, 0, edges_h, dict.fromkeys(names, rows))
+        nothing = {row: RowStatistics.zero() for row in rows}
+        return cls(satellite, 0, edges_h, dict.fromkeys(_labels(edges_h), nothing))
 
     def __add__(self, other: LeadTimeStatistics) -> LeadTimeStatistics:
         """Return the statistics of the forecasts of both; ValueError where satellite or classes differ."""
@@ -70,6 +78,57 @@ class LeadTimeStatistics:
             for name, rows in self.classes.items()
         }
         return LeadTimeStatistics(self.satellite, self.forecasts + other.forecasts, self.edges_h, classes)
+
+    def rms_log_ratio(self) -> dict[Row, FloatArray]:
+        """Return the root mean square ln(observed/modelled) (classes,) of each row; NaN without points."""
+        rows = next(iter(self.classes.values()))
+        return {row: np.array([one[row].pairs.value().rms_log_ratio for one in self.classes.values()]) for row in rows}
+
+
+def class_edges_h(longest_h: float) -> FloatArray:
+    """Return the edges of the classes that lead times below ``longest_h`` reach.
+
+    Examples
+    --------
+    >>> class_edges_h(12.0)
+    array([ 0.,  1.,  3.,  6., 12.])
+    """
+    if longest_h <= LEAD_TIME_EDGES_H[1]:
+        return np.linspace(0.0, longest_h, PARTS + 1)
+    further = np.arange(LEAD_TIME_EDGES_H[-1] + _DAY_H, longest_h + _DAY_H, _DAY_H)
+    edges = np.array([*LEAD_TIME_EDGES_H, *further])
+    return edges[: np.searchsorted(edges, longest_h, side="left") + 1]
+
+
+def _labels(edges_h: FloatArray) -> list[str]:
+    short = edges_h[-1] <= LEAD_TIME_EDGES_H[1]
+    bounds, unit = (60.0 * edges_h, "min") if short else (edges_h, "h")
+    return [f"{low:g} to {high:g} {unit}" for low, high in pairwise(bounds.tolist())]
+
+
+def since_analysis(satellite: SatelliteEvaluation, analyses: TimeArray) -> LeadTimeStatistics:
+    """Return the statistics of all rows by time since the latest analysis, up to the longest time between two.
+
+    Parameters
+    ----------
+    satellite : SatelliteEvaluation
+    analyses : array, datetime64[ns]
+        Increasing times of the analyses, at least one.
+    """
+    time = satellite.points.time
+    latest = np.searchsorted(analyses, time, side="right") - 1
+    lead_h = np.where(latest >= 0, (time - analyses[np.maximum(latest, 0)]) / _HOUR, np.nan)
+    # A single analysis has no next one: the class ends after the last point.
+    after = float(np.nanmax(lead_h, initial=0.0)) + 1e-6
+    longest_h = float(np.max(np.diff(analyses)) / _HOUR) if analyses.size > 1 else after
+    edges = class_edges_h(longest_h)
+    place = np.searchsorted(edges, lead_h, side="right") - 1
+    zero = LeadTimeStatistics.zero(satellite.satellite, edges, tuple(satellite.modelled))
+    classes = {
+        name: {row: satellite.row_statistics(row, place == number) for row in rows}
+        for number, (name, rows) in enumerate(zero.classes.items())
+    }
+    return LeadTimeStatistics(satellite.satellite, analyses.size, edges, classes)
 
 
 def lead_time_statistics(evaluation: Evaluation, run: Path) -> tuple[LeadTimeStatistics, ...]:
@@ -90,7 +149,7 @@ def lead_time_statistics(evaluation: Evaluation, run: Path) -> tuple[LeadTimeSta
     paths = sorted(run.glob(FREE_FORECASTS))
     if not paths:
         return ()
-    edges = _edges(max(_length_h(path) for path in paths))
+    edges = class_edges_h(max(_length_h(path) for path in paths))
     found = []
     for satellite in evaluation.satellites:
         ratio = _mass_ratio(satellite, run)
@@ -99,13 +158,6 @@ def lead_time_statistics(evaluation: Evaluation, run: Path) -> tuple[LeadTimeSta
             whole = whole + _of_one(path, satellite, ratio, edges)
         found.append(whole)
     return tuple(found)
-
-
-def _edges(longest_h: float) -> FloatArray:
-    """Return the edges of the classes that forecasts of some length reach."""
-    further = np.arange(LEAD_TIME_EDGES_H[-1] + _DAY_H, longest_h + _DAY_H, _DAY_H)
-    edges = np.array([*LEAD_TIME_EDGES_H, *further])
-    return edges[: np.searchsorted(edges, longest_h, side="left") + 1]
 
 
 def _length_h(path: Path) -> float:
@@ -132,11 +184,12 @@ def _of_one(
     msis, calibrated = satellite.modelled[Row.MSIS], satellite.modelled[Row.CALIBRATED_MSIS]
     held = persisted_scale_factor(time, msis, calibrated, np.array([start]))
     modelled = {row: satellite.modelled[row][chosen] for row in (Row.MSIS, Row.CALIBRATED_MSIS, Row.OPEN_LOOP)}
-    modelled |= {Row.PERSISTED: (msis * held)[chosen], Row.FORECAST: samples.density * mass_ratio[chosen]}
-    spread = {
-        Row.OPEN_LOOP: satellite.spread[Row.OPEN_LOOP][chosen],
-        Row.FORECAST: modelled[Row.FORECAST] * samples.relative_spread,
-    }
+    free = samples.density * mass_ratio[chosen]
+    mean, spread_of_free = (
+        running_mean(time[chosen], values, satellite.smoothing_s) for values in (free, free * samples.relative_spread)
+    )
+    modelled |= {Row.PERSISTED: (msis * held)[chosen], Row.FORECAST: mean}
+    spread = {Row.OPEN_LOOP: satellite.spread[Row.OPEN_LOOP][chosen], Row.FORECAST: spread_of_free}
     observed, usable = satellite.observed[chosen], np.isfinite(modelled[Row.FORECAST])
     place = np.searchsorted(edges, (time[chosen] - start) / _HOUR, side="right") - 1
 

@@ -21,8 +21,12 @@ import xarray as xr
 
 from da.errors import ThermodaError
 from da.observations import DENSITY, LN_DENSITY
+from da.stored_dataset import require_variable, stored_dataset, stored_values
 from da.verification.keyed_sums import FloatArray, KeyedSums
 from da.verification.strata import BoolArray
+
+SMALLEST_ERROR, LARGEST_VALUE = 1e-30, 1e6
+"""Of densities [kg m-3], their logarithms and altitudes [km]; others would be damaged numbers."""
 
 _VARIABLES = ("error_standard_deviation", "forecast_mean", "forecast_spread", "analysis_mean", "analysis_spread")
 _NAMES = ("innovation", "innovation_squared", "chi_square", "forecast", "residual", "analysis", "prior", "signal")
@@ -204,11 +208,8 @@ def read_innovation_statistics(path: Path, step_km: float = 25.0) -> InnovationS
     ThermodaError
         If the file cannot be read or lacks a variable.
     """
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return _read_innovations(path, dataset, step_km)
-    except OSError as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
+    with stored_dataset(path) as dataset:
+        return _read_innovations(path, dataset, step_km)
 
 
 def _read_innovations(path: Path, dataset: xr.Dataset, step_km: float) -> InnovationStatistics:
@@ -217,15 +218,18 @@ def _read_innovations(path: Path, dataset: xr.Dataset, step_km: float) -> Innova
         raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
     if not value_name:
         raise ThermodaError(f"{path} has no observed values; repeat the run")
+    names = ("used", "altitude", value_name, *_VARIABLES)
+    for name in names:
+        require_variable(path, dataset, name, ("time", "observation"))
     whole = InnovationStatistics.zero(step_km)
     for number in range(dataset.sizes["time"]):
-        record = dataset.isel(time=number)
-        used: BoolArray = record["used"].to_numpy() == 1
-        altitude, values, *others = (
-            np.asarray(record[name].to_numpy(), dtype=np.float64)[used]
-            for name in ("altitude", value_name, *_VARIABLES)
-        )
-        error, forecast, forecast_spread, analysis, analysis_spread = others
+        record = dataset[list(names)].isel(time=number)
+        flags, *whole_columns = (stored_values(path, record, name, ("observation",)) for name in names)
+        used: BoolArray = flags == 1
+        columns = [one[used] for one in whole_columns]
+        altitude, values, error, forecast, forecast_spread, analysis, analysis_spread = columns
+        if not np.all(error > SMALLEST_ERROR) or any(np.any(np.abs(one) > LARGEST_VALUE) for one in columns):
+            raise ThermodaError(f"{path}: analysis {number + 1} holds numbers that no observation has; repeat the run")
         whole = whole + InnovationStatistics.of(
             altitude, values - forecast, values - analysis, error, forecast_spread, analysis_spread, step_km
         )

@@ -23,6 +23,7 @@ from scipy.special import ndtr
 from da.verification.keyed_sums import FloatArray
 
 PIT_BINS = 10
+PROBABILITY_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -324,12 +325,12 @@ class Reliability:
     squared: float
 
     @classmethod
-    def zero(cls, classes: int = 10) -> Reliability:
+    def zero(cls, classes: int = PROBABILITY_CLASSES) -> Reliability:
         """Return empty classes, the neutral element of the addition."""
         return cls(np.zeros(classes), np.zeros(classes), np.zeros(classes), 0.0)
 
     @classmethod
-    def of(cls, probability: FloatArray, occurred: FloatArray, classes: int = 10) -> Reliability:
+    def of(cls, probability: FloatArray, occurred: FloatArray, classes: int = PROBABILITY_CLASSES) -> Reliability:
         """Return the classes of probabilities (n,) in [0, 1] and occurrences (n,), 0 or 1; NaN are left out."""
         known = np.isfinite(probability) & np.isfinite(occurred)
         p, o = probability[known], occurred[known]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
+from da.observation_handling import running_mean
+from da.stored_dataset import REPEAT, TIMES, stored_dataset, stored_values
+from da.stored_provenance import FILE, read_provenance
 from da.verification.sampling import Points
 
 FloatArray = NDArray[np.float64]
@@ -19,8 +20,13 @@ FloatArray = NDArray[np.float64]
 OPEN_LOOP_FILE, FORECAST_FILE, ANALYSIS_FILE = "open_loop.nc", "forecast.nc", "analysis.nc"
 FIELD_FILES = (OPEN_LOOP_FILE, FORECAST_FILE, ANALYSIS_FILE)
 FREE_FORECASTS = "free_forecast_*.nc"
+INTERVAL_H = (0.02, 10_000.0)
+"""Between two analyses; more or less would be a damaged number."""
+
 ROLES = ("assimilated", "calibrating", "independent")
 """What a satellite is to a run; "calibrating": its densities calibrate NRLMSIS in a run that assimilates nothing."""
+
+LONGEST_SMOOTHING_S = 86_400.0
 
 _TRACK_VARIABLES = (
     "latitude",
@@ -88,7 +94,10 @@ def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
     """
     if not path.is_dir():
         raise ThermodaError(f"{path} is not a folder; name the folder of a finished run")
-    provenance = _read_provenance(path / "provenance.json")
+    try:
+        provenance = read_provenance(path, REPEAT)
+    except FileNotFoundError as error:
+        raise ThermodaError(f"{path / FILE} is missing: the run is not complete; finish it first") from error
     if provenance.get("complete") is not True:
         raise ThermodaError(f'{path}: the run is not complete (see "complete" in provenance.json); finish it first')
     if missing := [key for key in ("name", "start", "stop") if key not in provenance]:
@@ -101,14 +110,12 @@ def open_run(path: Path, *, without_missing_tracks: bool = False) -> RunFolder:
     tracks = tuple(sorted(path.glob("track_*.nc")))
     if not tracks:
         raise ThermodaError(f"{path}: no track_<satellite>.nc; name a satellite in the experiment and repeat it")
-    named = provenance.get("satellites", [])
-    wanted = [f"track_{name}.nc" for name in named] if isinstance(named, list) else []
+    wanted = [f"track_{name}.nc" for name in provenance.get("satellites", [])]
     missing = [name for name in wanted if not (path / name).is_file()]
     if missing and not without_missing_tracks:
         raise ThermodaError(f"{path}: {', '.join(missing)} missing; copy the whole run folder or repeat the run")
     name, start, stop = (str(provenance[key]) for key in ("name", "start", "stop"))
-    interval_h = _section(configuration, "analysis").get("interval_h", 0.0)
-    interval = np.timedelta64(round(3.6e12 * interval_h) if isinstance(interval_h, (int, float)) else 0, "ns")
+    interval = _hours(_section(configuration, "analysis").get("interval_h"))
     source = str(_section(provenance, "open_loop_from").get("run", ""))
     return RunFolder(path, name, start, stop, tracks, files, tuple(sorted(path.glob(FREE_FORECASTS))), interval, source)
 
@@ -119,16 +126,11 @@ def _section(content: Mapping[str, object], key: str) -> Mapping[str, object]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _read_provenance(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ThermodaError(f"{path} is missing: the run is not complete; finish it first") from error
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} cannot be read as JSON ({error}); repeat the run") from error
-    if not isinstance(content, dict):
-        raise ThermodaError(f"{path} must hold a JSON object; repeat the run")
-    return content
+def _hours(value: object) -> np.timedelta64:
+    """Return a length of time, 0 where it is not given or no run has such a one."""
+    if not isinstance(value, (int, float)) or not INTERVAL_H[0] <= value <= INTERVAL_H[1]:
+        return np.timedelta64(0, "ns")
+    return np.timedelta64(round(3.6e12 * value), "ns")
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class StoredTrack:
         Total density over the density of the modelled species [-].
     kp : array (n,)
         Kp of the three hours around each point.
+    smoothing_s : float
+        Width of the running mean along the track that each observation is [s]; 0: none. All else is at the points.
     """
 
     key: str
@@ -162,6 +166,11 @@ class StoredTrack:
     calibrated_msis: FloatArray
     unmodelled_mass_ratio: FloatArray
     kp: FloatArray
+    smoothing_s: float = 0.0
+
+    def averaged(self, values: FloatArray) -> FloatArray:
+        """Return values at all points (n,) averaged as the observations are; NaN where they are not enough for it."""
+        return running_mean(self.points.time, values, self.smoothing_s)
 
     def usable(self) -> NDArray[np.bool_]:
         """Return where every stored value is finite and every density and ratio is positive."""
@@ -179,22 +188,21 @@ def read_track(path: Path) -> StoredTrack:
     ThermodaError
         If the file cannot be read, lacks a variable or attribute, or holds impossible times or latitudes.
     """
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            dataset.load()
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
-    if missing := [name for name in ("time", *_TRACK_VARIABLES) if name not in dataset.variables]:
-        raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
-    satellite, role = (str(dataset.attrs.get(name, "")) for name in ("satellite", "role"))
+    with stored_dataset(path) as dataset:
+        if missing := [name for name in ("time", *_TRACK_VARIABLES) if name not in dataset.variables]:
+            raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
+        attributes = dict(dataset.attrs)
+        time = stored_values(path, dataset, "time", ("time",), TIMES)
+        columns = [stored_values(path, dataset, name, ("time",)) for name in _TRACK_VARIABLES]
+    satellite, role = (str(attributes.get(name, "")) for name in ("satellite", "role"))
     if not satellite or role not in ROLES:
         raise ThermodaError(f"{path}: attributes satellite={satellite!r}, role={role!r}; role must be one of {ROLES}")
-    time = dataset["time"].to_numpy().astype("datetime64[ns]")
     if not np.all(np.diff(time) > np.timedelta64(0, "ns")):
         raise ThermodaError(f"{path}: time does not increase strictly; repeat the run")
-    latitude, longitude, altitude, *others = (
-        np.asarray(dataset[name].to_numpy(), dtype=np.float64) for name in _TRACK_VARIABLES
-    )
+    latitude, longitude, altitude, observed, msis, calibrated, ratio, kp = columns
     if np.any(np.abs(latitude) > 90.0):
         raise ThermodaError(f"{path}: latitudes must lie within [-90, 90] degrees; repeat the run")
-    return StoredTrack(path.stem, satellite, role, Points(time, latitude, longitude, altitude), *others)
+    points, smoothing_s = Points(time, latitude, longitude, altitude), attributes.get("smoothing_s", 0.0)
+    if not isinstance(smoothing_s, (int, float, np.number)) or not 0.0 <= smoothing_s <= LONGEST_SMOOTHING_S:
+        raise ThermodaError(f"{path}: attribute smoothing_s={smoothing_s}; must be a number of seconds; repeat the run")
+    return StoredTrack(path.stem, satellite, role, points, observed, msis, calibrated, ratio, kp, float(smoothing_s))

@@ -31,12 +31,22 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from da.errors import ThermodaError
-from da.operators import horizontal_stencil, interpolate_log_linear
+from da.operators import HorizontalStencil, horizontal_stencil, interpolate_log_linear
+from da.stored_dataset import REPEAT, TIMES, require_variable, stored_dataset, stored_values
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
 
-_SPREAD = ("data_grid_density", "data_grid_density_spread", "altitude", "data_lat", "data_lon")
+EARLIEST, LATEST = np.datetime64("1957-01-01", "D"), np.datetime64("2100-01-01", "D")
+"""Of a record; others, or none, would be a damaged number."""
+
+THINNEST_LAYER_M, THICKEST_LAYER_M = 1e-3, 1e7
+"""Between two levels; of other fields than an atmosphere's no density could be interpolated."""
+
+SMALLEST_DENSITY, LARGEST_DENSITY = 1e-30, 1e3
+"""[kg m-3]"""
+
+_SPREAD = ("data_grid_density", "data_grid_density_spread", "data_alt", "data_lat", "data_lon")
 
 
 @dataclass(frozen=True)
@@ -110,12 +120,12 @@ class FieldFile:
 
     def coordinate(self, name: str) -> FloatArray:
         """Return a coordinate as float64."""
-        return np.asarray(self.dataset[name].to_numpy(), dtype=np.float64)
+        return stored_values(self.path, self.dataset, name, (name,))
 
     def record(self, name: str, index: int, dimensions: tuple[str, ...]) -> FloatArray:
         """Return one variable at one time as float64 with the dimensions in this order."""
-        values = self.dataset[name].isel(time=index).transpose(*dimensions).to_numpy()
-        return np.asarray(values, dtype=np.float64)
+        require_variable(self.path, self.dataset, name, ("time", *dimensions))
+        return stored_values(self.path, self.dataset[[name]].isel(time=index), name, dimensions)
 
     def sample(self, index: int, points: Points) -> Samples:
         """Return the state of record ``index`` at the places of the points.
@@ -123,28 +133,41 @@ class FieldFile:
         Raises
         ------
         ThermodaError
-            If a density of the record is not positive.
+            If the record is not that of an atmosphere.
         """
         density = self.record("density", index, ("level", "lat", "lon"))[..., None]
         if np.any(density <= 0.0):
             raise ThermodaError(f"{self.path}: density at {self.time[index]} is not positive; repeat the run")
         height = self.record("height", index, ("level", "lat", "lon"))[..., None]
-        stencil = horizontal_stencil(self.coordinate("lat"), self.coordinate("lon"), points.latitude, points.longitude)
-        values = interpolate_log_linear(density, height, stencil, 1e3 * points.altitude_km)[:, 0]
+        step = np.diff(height, axis=0)
+        if np.any((step < THINNEST_LAYER_M) | (step > THICKEST_LAYER_M)) or np.any(density > LARGEST_DENSITY):
+            raise ThermodaError(f"{self.path}: height or density at {self.time[index]} is no atmosphere's; {REPEAT}")
+        stencil = self._stencil("lat", "lon", points)
+        # Where a value is missing or extrapolated beyond all numbers there is none: the point is left out and counted.
+        with np.errstate(all="ignore"):
+            values = interpolate_log_linear(density, height, stencil, 1e3 * points.altitude_km)[:, 0]
         return Samples(values, self._relative_spread(index, points))
+
+    def _stencil(self, latitude: str, longitude: str, points: Points) -> HorizontalStencil:
+        try:
+            axes = self.coordinate(latitude), self.coordinate(longitude)
+            return horizontal_stencil(*axes, points.latitude, points.longitude)
+        except ValueError as error:
+            raise ThermodaError(f"{self.path}: {latitude}, {longitude}: {error}; {REPEAT}") from error
 
     def _relative_spread(self, index: int, points: Points) -> FloatArray:
         if self.spread_missing:
             return np.full(points.time.size, np.nan)
         spread, mean = (
-            self.record(name, index, ("altitude", "data_lat", "data_lon"))
+            self.record(name, index, ("data_alt", "data_lat", "data_lon"))
             for name in ("data_grid_density_spread", "data_grid_density")
         )
-        stencil = horizontal_stencil(
-            self.coordinate("data_lat"), self.coordinate("data_lon"), points.latitude, points.longitude
-        )
-        altitude = self.coordinate("altitude")
-        profile = np.einsum("pc,kpc->kp", stencil.weight, (spread / mean).reshape(altitude.size, -1)[:, stencil.column])
+        stencil = self._stencil("data_lat", "data_lon", points)
+        altitude = self.coordinate("data_alt")
+        if not np.all(np.diff(altitude) > 0.0):
+            raise ThermodaError(f"{self.path}: data_alt does not increase strictly; {REPEAT}")
+        relative = np.divide(spread, mean, out=np.full(mean.shape, np.nan), where=mean > SMALLEST_DENSITY)
+        profile = np.einsum("pc,kpc->kp", stencil.weight, relative.reshape(altitude.size, -1)[:, stencil.column])
         return interpolate_profile(altitude, profile, points.altitude_km)
 
 
@@ -157,16 +180,16 @@ def interpolate_profile(altitude: FloatArray, profile: FloatArray, at: FloatArra
     return np.where((fraction >= -1.0) & (fraction <= 2.0), values, np.nan)
 
 
-def _spread_missing(dataset: xr.Dataset) -> str:
+def _spread_missing(path: Path, dataset: xr.Dataset) -> str:
     """Return why the relative spread at fixed height cannot be had from a file, or an empty string."""
     if missing := [name for name in _SPREAD if name not in dataset.variables]:
         return f"no {', '.join(missing)}"
+    latitude, longitude = (stored_values(path, dataset, name, (name,)) for name in ("data_lat", "data_lon"))
     try:
-        latitude, longitude = (np.asarray(dataset[name], dtype=np.float64) for name in ("data_lat", "data_lon"))
         horizontal_stencil(latitude, longitude, np.zeros(1), np.zeros(1))
     except ValueError as error:
         return str(error)
-    return "" if dataset["altitude"].size > 1 else "only one altitude in the data grid"
+    return "" if dataset["data_alt"].size > 1 else "only one altitude in the data grid"
 
 
 @contextmanager
@@ -178,17 +201,15 @@ def open_fields(path: Path) -> Iterator[FieldFile]:
     ThermodaError
         If the file cannot be read, lacks density or height, or its times do not increase strictly.
     """
-    try:
-        dataset = xr.open_dataset(path, engine="netcdf4", cache=False)
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
-    with dataset:
+    with stored_dataset(path) as dataset:
         if missing := [name for name in ("time", "lat", "lon", "density", "height") if name not in dataset.variables]:
             raise ThermodaError(f"{path} has no variable {', '.join(missing)}; it is not a file of stored fields")
-        time = dataset["time"].to_numpy().astype("datetime64[ns]")
+        time = stored_values(path, dataset, "time", ("time",), TIMES)
+        if not np.all((time >= EARLIEST) & (time <= LATEST)):
+            raise ThermodaError(f"{path}: holds times before {EARLIEST} or after {LATEST}; {REPEAT}")
         if not np.all(np.diff(time) > np.timedelta64(0, "ns")):
             raise ThermodaError(f"{path}: time does not increase strictly; it was not written by one run")
-        yield FieldFile(path, dataset, time, _spread_missing(dataset))
+        yield FieldFile(path, dataset, time, _spread_missing(path, dataset))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from da.atomic_file import replace_text
 from da.verification.evaluation import Activity, Evaluation, Row, RowStatistics, SatelliteEvaluation
 
 PRINTED = (
@@ -139,7 +140,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
                 scores = score_columns(satellite, activity, row).values()
                 blanked = ["" if math.isnan(value) else repr(value) for value in scores]
                 writer.writerow((satellite.satellite, satellite.role, activity.name.lower(), row, *blanked))
-    write_whole(path, text.getvalue())
+    replace_text(path, text.getvalue())
 
 
 def write_json(evaluation: Evaluation, path: Path) -> None:
@@ -151,7 +152,7 @@ def write_json(evaluation: Evaluation, path: Path) -> None:
         "notes": list(evaluation.notes),
         "satellites": [_as_json(satellite) for satellite in evaluation.satellites],
     }
-    write_whole(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    replace_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _as_json(satellite: SatelliteEvaluation) -> dict[str, Any]:
@@ -183,10 +184,3 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
     write_csv(evaluation, paths[0])
     write_json(evaluation, paths[1])
     return paths
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears under its name only when it is whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

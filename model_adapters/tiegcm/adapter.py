@@ -258,8 +258,8 @@ class Tiegcm:
         self._folders.discard(ensemble)
 
     def _of_one_run(self, inputs: MemberInputs, members: int) -> AbstractContextManager[None]:
-        """Keep other runs out; of the processes of a run, the one that has member 0 does so for all of them."""
-        return self._folders.of_one_run() if 0 in inputs.member_numbers(members) else nullcontext()
+        """Keep other runs out; of the processes of a run, the one with the lowest member does so for all of them."""
+        return self._folders.of_one_run() if inputs.lowest in inputs.member_numbers(members) else nullcontext()
 
     def _start(
         self, place: _Place, start: np.datetime64, inputs: MemberInputs, position: int, state: FloatArray | None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from da.classic_netcdf import check_complete
 from da.constants import TIEGCM_REFERENCE_PRESSURE
 from da.errors import ThermodaError
+from da.hdf5_heaps import check_heaps
 from da.model import StateGrid
 from model_adapters.tiegcm.model_time import MTIME_LENGTH, Version, time_of
 
@@ -134,6 +135,7 @@ def opened(path: Path) -> Iterator[Dataset]:
         if not path.is_file():
             raise ThermodaError(f"{path}: there is no such file; a TIE-GCM primary history is needed")
         check_complete(path)
+        check_heaps(path)
         with Dataset(path) as dataset:
             dataset.set_auto_maskandscale(False)
             yield dataset

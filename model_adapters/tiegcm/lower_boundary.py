@@ -18,7 +18,9 @@ import numpy as np
 from netCDF4 import Dataset, Variable
 from numpy.typing import NDArray
 
+from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
+from da.hdf5_heaps import check_heaps
 from model_adapters.tiegcm.history import HistoryHeader
 from model_adapters.tiegcm.namelist import Scalar
 from model_adapters.tiegcm.namelist_keys import GSWM_FILES
@@ -41,6 +43,11 @@ MISSING_DATA = 1e36
 
 SMALL = 2**16
 """Bytes with which a file in memory begins; it grows."""
+
+MOST_TIMES = 1_000_000
+"""Hours of a century."""
+
+LARGEST_YEAR = 10_000
 
 _HOUR = np.timedelta64(1, "h")
 _GSWM_SHAPE = {"time": 24, "nmonth": 12}
@@ -221,6 +228,8 @@ def _take_over(
     """Link to a file of the user, or copy it and add offsets; either way check that the model could read it."""
     quantities = _HOURLY.get(key, _GSWM)
     try:
+        check_complete(source)
+        check_heaps(source)
         with Dataset(source) as file:
             _check_grid(source, file, key, header, quantities)
             if key in _HOURLY:
@@ -235,7 +244,7 @@ def _take_over(
                 if one.offset in offsets:
                     variable = file.variables[one.name]
                     _add(variable, offsets[one.offset] * _factor(source, variable, one, key))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
         raise ThermodaError(f"{source}: cannot be read or copied as netCDF: {error}") from error
 
 
@@ -264,12 +273,24 @@ def _check_period(source: Path, file: Dataset, period: tuple[np.datetime64, np.d
     """Refuse a file whose hours do not enclose a forecast."""
     if any(name not in file.variables for name in ("year", "day", "hour")):
         raise ThermodaError(f"{source}: must tell its times by the variables year, day and hour")
-    year, day, hour = (np.asarray(file.variables[name][:], dtype=np.int64) for name in ("year", "day", "hour"))
+    year, day, hour = (_whole_numbers(source, file, name) for name in ("year", "day", "hour"))
     times = (year - 1970).astype("datetime64[Y]").astype("datetime64[h]") + 24 * (day - 1) + hour
     if times.size < 2 or np.any(np.diff(times) <= np.timedelta64(0, "h")):
         raise ThermodaError(f"{source}: must hold at least two increasing times")
     if times[0] > period[0] or times[-1] < period[1]:
         raise ThermodaError(f"{source}: holds {times[0]} to {times[-1]}; must enclose {period[0]} to {period[1]}")
+
+
+def _whole_numbers(source: Path, file: Dataset, name: str) -> NDArray[np.int64]:
+    variable = file.variables[name]
+    if variable.dimensions != ("time",) or np.dtype(variable.dtype).kind not in "iuf":
+        raise ThermodaError(f"{source}: {name} must be numbers along time")
+    if variable.size > MOST_TIMES:
+        raise ThermodaError(f"{source}: holds {variable.size} times; at most {MOST_TIMES} are expected")
+    values = np.ma.filled(variable[:].astype(np.float64), np.nan)
+    if not np.all(np.abs(values) < LARGEST_YEAR):
+        raise ThermodaError(f"{source}: {name} holds what is no number of a date")
+    return values.astype(np.int64)
 
 
 def _factor(source: Path, variable: Variable[Any], quantity: _Quantity, key: str) -> float:

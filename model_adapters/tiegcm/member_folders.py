@@ -149,8 +149,10 @@ class MemberFolders:
             before = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise ThermodaError(f"{folder}: cannot be created or written ({error.strerror})") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ThermodaError(f"{path}: cannot be read; remove {folder} to begin anew") from error
+        if not isinstance(before, dict):
+            raise ThermodaError(f"{path}: must hold a JSON object; remove {folder} to begin anew")
         differing = [key for key in content if before.get(key) != content[key]]
         if differing:
             key = differing[0]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from da.calibration import CalibratedMsis, FilterKind, LowPass, QualityControl, calibrate
+from da.calibration.gaps import ContinuedFactor
 from da.errors import ThermodaError
 from da.msis import Msis
 from da.tracks import DensityTrack
@@ -27,7 +28,7 @@ def test_that_a_constant_factor_is_found_exactly_and_cures_the_model_along_the_t
 ) -> None:
     track = track_of(lambda hours: np.full(hours.shape, np.log(1.3)), hours=12.0)
     calibrated, report = calibrate(track, msis, LowPass(kind), QualityControl())
-    density, atmosphere = calibrated.along_track(track)
+    density, atmosphere, _ = ContinuedFactor(calibrated).along_track(track)
     np.testing.assert_allclose(density, track.density, rtol=1e-8)
     np.testing.assert_allclose(density, 1.3 * atmosphere.density, rtol=1e-8)
     assert (report.records, report.outliers, report.filled, report.gaps) == (720, 0, 0, 0)

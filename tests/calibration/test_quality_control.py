@@ -141,11 +141,11 @@ def test_that_whittaker_bridges_gaps_of_a_noisy_sinusoid_better_than_linear_inte
 ) -> None:
     seconds = 60.0 * np.arange(24 * 60)
     gap = (seconds >= 8 * HOUR_S) & (seconds < 12 * HOUR_S)
-    smooth, linear = [], []
+    smooth, linear, control = [], [], QualityControl(outlier_threshold=99.0, longest_filled_h=4.0)
     for _ in range(50):
         truth = 0.2 * np.sin(2 * np.pi * seconds / (24 * HOUR_S) + rng.uniform(0.0, 2 * np.pi))
         values = truth + 0.05 * rng.standard_normal(seconds.size)
-        series, _ = regular_series(factors_at(seconds[~gap], values[~gap]), QualityControl(outlier_threshold=99.0), 3.0)
+        series, _ = regular_series(factors_at(seconds[~gap], values[~gap]), control, 3.0)
         assert_array_equal(series.filled, gap)
         assert_array_equal(series.values[~gap], values[~gap])
         smooth.append(series.values[gap] - truth[gap])
@@ -153,17 +153,63 @@ def test_that_whittaker_bridges_gaps_of_a_noisy_sinusoid_better_than_linear_inte
     assert np.sqrt(np.mean(np.square(smooth))) < 0.8 * np.sqrt(np.mean(np.square(linear)))
 
 
-def test_that_a_gap_longer_than_allowed_is_refused_with_its_start_and_stop() -> None:
+def test_that_a_gap_longer_than_is_filled_cuts_the_series_and_nothing_passes_over_it(
+    rng: np.random.Generator,
+) -> None:
     seconds = 60.0 * np.arange(24 * 60)
     gap = (seconds >= 5 * HOUR_S) & (seconds < 11.5 * HOUR_S)
-    factors = factors_at(seconds[~gap], np.zeros((~gap).sum()))
-    with pytest.raises(ThermodaError) as caught:
-        regular_series(factors, QualityControl(), 3.0)
-    message = str(caught.value)
-    assert message.startswith("TESTSAT: no density from 2010-04-04T05:00:00 to 2010-04-04T11:30:00 (6.5 h)")
-    assert "calibration.quality.max_gap_h allows 6 h" in message
-    series, _ = regular_series(factors, QualityControl(max_gap_h=6.5), 3.0)
-    assert series.filled.sum() == 390
+    hole = (seconds >= 15 * HOUR_S) & (seconds < 16 * HOUR_S)
+    values = 0.02 * rng.standard_normal(seconds.size) + 0.5 * (seconds > 8 * HOUR_S)
+    kept = ~(gap | hole)
+    series, _ = regular_series(factors_at(seconds[kept], values[kept]), QualityControl(), 3.0)
+    assert_array_equal(np.isnan(series.values), gap)
+    assert_array_equal(series.filled, hole)
+    assert series.stretches == [slice(0, 300), slice(690, 1440)]
+    # Either side is what it is without the other one.
+    late = seconds >= 11.5 * HOUR_S
+    alone, _ = regular_series(factors_at(seconds[late & kept], values[late & kept]), QualityControl(), 3.0)
+    assert_array_equal(series.values[late], alone.values)
+    filled, _ = regular_series(factors_at(seconds[kept], values[kept]), QualityControl(longest_filled_h=6.5), 3.0)
+    assert filled.filled.sum() == 390 + 60
+
+
+def test_that_a_stretch_shorter_than_half_of_the_cut_off_is_left_out_with_its_gaps() -> None:
+    seconds = 60.0 * np.arange(24 * 60)
+    kept = (seconds < 6 * HOUR_S) | (seconds >= 18 * HOUR_S)
+    for length_h, remains in ((1.4, False), (1.6, True)):
+        island = (seconds >= 12 * HOUR_S) & (seconds < (12 + length_h) * HOUR_S)
+        at = seconds[kept | island]
+        series, _ = regular_series(factors_at(at, np.zeros(at.size)), QualityControl(), 3.0)
+        assert len(series.stretches) == 2 + remains
+    crumbs = seconds[(seconds % (5 * HOUR_S)) < HOUR_S]
+    with pytest.raises(
+        ThermodaError, match=r"gaps of more than 3 h cut its densities into 5 pieces .* less than 1.5 h"
+    ):
+        regular_series(factors_at(crumbs, np.zeros(crumbs.size)), QualityControl(), 3.0)
+
+
+@pytest.mark.parametrize("factor", [5.0, 0.2])
+@pytest.mark.parametrize("burst", [1, 2, 4, 8])
+def test_that_spikes_and_short_bursts_are_found_and_counted(
+    rng: np.random.Generator, factor: float, burst: int
+) -> None:
+    """A day and more at 45 s with a signal along the orbit, weather within it, a storm, and noise."""
+    seconds = 45.0 * np.arange(3000)
+    orbit = 2.0 * np.pi * seconds / 5550.0
+    storm = 0.4 * np.exp(-0.5 * ((seconds - 70_000.0) / 9000.0) ** 2)
+    clean = 0.15 * np.sin(orbit) + 0.08 * np.sin(3.1 * orbit) + storm + 0.05 * rng.standard_normal(seconds.size)
+    spiked = np.zeros(seconds.size, dtype=bool)
+    for first in [0, *range(90, 2900, 140), seconds.size - burst]:
+        spiked[first : first + burst] = True
+    values = clean + np.log(factor) * spiked
+    found = hampel_outliers(seconds, values, 3600.0, 4.0, 0.02)
+    assert found[spiked].all()
+    # Four robust standard deviations of what is not quite normal: a few in a thousand at most.
+    assert np.count_nonzero(found & ~spiked) <= 0.005 * seconds.size
+    series, count = regular_series(factors_at(seconds, values), QualityControl(), 3.0)
+    assert count == series.outliers.sum() == np.count_nonzero(found)
+    step = np.minimum(seconds[found] // 60.0, series.outliers.size - 1).astype(int)
+    assert_array_equal(series.outliers, np.bincount(step, minlength=series.outliers.size))
 
 
 @pytest.mark.parametrize("records", [1, 2])
@@ -175,7 +221,9 @@ def test_that_a_series_of_fewer_than_three_steps_is_refused(records: int) -> Non
     assert series.values.size == 3
 
 
-@pytest.mark.parametrize("name", ["outlier_window_h", "outlier_threshold", "max_gap_h", "step_s", "outlier_floor"])
+@pytest.mark.parametrize(
+    "name", ["outlier_window_h", "outlier_threshold", "longest_filled_h", "step_s", "outlier_floor"]
+)
 def test_that_limits_without_meaning_are_refused(name: str) -> None:
     for bad in (-1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="must be positive and finite"):

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from da.calibration import (
+    Agreement,
     CalibratedMsis,
     CalibrationReport,
     FilterKind,
     LowPass,
     QualityControl,
+    agreement,
     calibrate,
     scale_factors,
 )
+from da.calibration.gaps import ContinuedFactor
+from da.calibration.quality_control import hampel_outliers
 from da.drivers import load_drivers
 from da.msis import Msis
 from da.tracks import DensityTrack, read_tracks
@@ -47,7 +51,7 @@ def zero_phase(champ: DensityTrack, msis: Msis) -> tuple[CalibratedMsis, Calibra
 def _moments(track: DensityTrack, calibrated: CalibratedMsis) -> tuple[float, float]:
     """Mean and standard deviation of ln(measured / calibrated) where the factor is known."""
     inside = track.between(calibrated.time[0], calibrated.time[-1])
-    ratio = np.log(inside.density / calibrated.along_track(inside)[0])
+    ratio = np.log(inside.density / ContinuedFactor(calibrated).along_track(inside)[0])
     return float(ratio.mean()), float(ratio.std())
 
 
@@ -85,3 +89,34 @@ def test_that_few_records_are_outliers_and_the_filter_halves_the_variability(
     assert report.filled < 0.03 * report.series.values.size
     assert report.filtered.mean() == pytest.approx(report.raw.ln_factor.mean(), abs=0.005)
     assert report.filtered.std() < 0.7 * report.raw.ln_factor.std()
+
+
+@pytest.mark.parametrize("factor", [5.0, 0.2])
+@pytest.mark.parametrize("burst", [1, 3])
+def test_that_spikes_in_real_densities_are_found(champ: DensityTrack, msis: Msis, factor: float, burst: int) -> None:
+    raw = scale_factors(champ, msis)
+    seconds = (raw.time - raw.time[0]) / np.timedelta64(1, "s")
+    control = QualityControl()
+    window_s, limits = 3600.0 * control.outlier_window_h, (control.outlier_threshold, control.outlier_floor)
+    own = hampel_outliers(seconds, raw.ln_factor, window_s, *limits)
+    spiked = np.zeros(seconds.size, dtype=bool)
+    for first in range(100, seconds.size - burst, 150):
+        spiked[first : first + burst] = True
+    found = hampel_outliers(seconds, raw.ln_factor + np.log(factor) * spiked, window_s, *limits)
+    # Each spike is compared with a true value that may be off by 0.5 in ln s itself, of the 1.6 that it is moved.
+    assert np.count_nonzero(found & spiked) >= 0.995 * np.count_nonzero(spiked)
+    assert np.count_nonzero(own) < 0.006 * own.size
+    assert np.count_nonzero(found & ~spiked & ~own) < 0.001 * own.size
+
+
+def test_that_champ_and_grace_agree_within_ten_per_cent_and_their_difference_is_known(
+    champ: DensityTrack, grace: DensityTrack, msis: Msis
+) -> None:
+    found = agreement(scale_factors(champ, msis), scale_factors(grace, msis))
+    assert isinstance(found, Agreement)
+    # 0.06 and -0.04 are their means.
+    assert found.difference == pytest.approx(0.10, abs=0.03)
+    assert 0.002 < found.error < 0.03
+    assert found.intervals > 150
+    assert not found.beyond(0.1, 3.0)
+    assert found.beyond(0.0, 3.0)

@@ -64,7 +64,7 @@ class SmallRun:
         density = factor * np.broadcast_to(profile(height_km), shape)
         on_grid = (minutes.size, ALTITUDE.size, LATITUDE.size, LONGITUDE.size)
         total = factor * MASS_RATIO * np.broadcast_to(profile(ALTITUDE)[:, None, None], on_grid)
-        state, grid = ("time", "level", "lat", "lon"), ("time", "altitude", "data_lat", "data_lon")
+        state, grid = ("time", "level", "lat", "lon"), ("time", "data_alt", "data_lat", "data_lon")
         variables = {
             "density": (state, density),
             "height": (state, 1e3 * np.broadcast_to(height_km, shape)),
@@ -76,7 +76,7 @@ class SmallRun:
             "level": level,
             "lat": lat,
             "lon": lon,
-            "altitude": ALTITUDE,
+            "data_alt": ALTITUDE,
             "data_lat": LATITUDE,
             "data_lon": LONGITUDE,
         }

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from da.errors import ThermodaError
-from da.figures.analyses import AnalysisRecords, read_analyses
 from da.figures.height_ratios import adopted_fraction_drawing, edges, spread_ratio_drawing
+from da.verification.analysis_records import AnalysisRecords, read_analyses
 
 
 def records(altitude: np.ndarray, **changes: np.ndarray) -> AnalysisRecords:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from da.errors import ThermodaError
-from da.figures.analyses import read_analyses
 from da.figures.cells import cell_drawing, periods, sawtooth
 from da.figures.data_grid import calibrated_on_grid, errors_on_grid, filtered_scale_factor, grid_times, read_grid
 from da.figures.profiles import crossings, median_profiles, profile_drawing
+from da.verification.analysis_records import read_analyses
 from da.verification.evaluation import Row
 
 START = np.datetime64("2010-04-05T00:00:00", "ns")

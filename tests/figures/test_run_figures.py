@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -62,3 +63,27 @@ def test_that_a_run_without_an_evaluation_keeps_the_figures_of_its_analyses(smal
     drawn = list(run_drawings(small_run, None))
     assert {"scale_factors", "profiles", "adopted_fraction"} <= {one.name for one in drawn if not isinstance(one, Gap)}
     assert [one.title for one in drawn if isinstance(one, Gap)] == ["Density along the tracks"]
+
+
+def test_that_a_run_that_assimilates_nothing_gives_the_figures_of_its_open_loop(
+    small_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small_run, run)
+    for name in ("forecast", "analysis", "observations", "filter"):
+        (run / f"{name}.nc").unlink()
+    provenance = json.loads((run / "provenance.json").read_text())
+    provenance["configuration"]["experiment"]["assimilate"] = False
+    (run / "provenance.json").write_text(json.dumps(provenance))
+    drawn = list(run_drawings(run, details(evaluate(run), run)))
+    of_analyses = {
+        "adopted_fraction",
+        "spread_ratio",
+        "increments_first",
+        "increments_storm",
+        "sub_domains",
+        "lead_time",
+    }
+    assert {one.name for one in drawn if not isinstance(one, Gap)} == ALL - of_analyses
+    assert [one.reason for one in drawn if isinstance(one, Gap)] == ["the run assimilates nothing"]
+    assert all("nan" not in one.alternative for one in drawn if not isinstance(one, Gap))

@@ -10,7 +10,7 @@ import pytest
 
 from da.figures.comparison import comparison_drawing
 from da.figures.histograms import difference_bins, histogram_drawing
-from da.figures.lead_time import LeadTimeSums, free_errors, lead_time_drawing, since_analysis
+from da.figures.lead_time import lead_time_drawing
 from da.figures.reliability import reliability_drawing
 from da.figures.tracks import analysis_times
 from da.verification.details import EvaluationDetails, details
@@ -51,33 +51,12 @@ def test_that_error_is_drawn_against_spread(found: EvaluationDetails) -> None:
     np.testing.assert_allclose(ranks[str(Row.OPEN_LOOP)], [10.0, *[0.0] * 9], atol=1e-12)
 
 
-def test_that_lead_times_are_those_since_the_latest_analysis(small_run: Path, evaluation: Evaluation) -> None:
-    satellite = evaluation.satellites[0]
-    sums = since_analysis(satellite, analysis_times(small_run))
-    np.testing.assert_allclose(sums.edges_h, np.arange(7) / 6.0)
-    np.testing.assert_allclose(sums.count, satellite.observed.size / 6)
-    np.testing.assert_allclose(sums.value()[Row.MSIS], abs(np.log(1.05 / 1.25)), rtol=1e-12)
-
-
-def test_that_lead_time_sums_add_and_leave_out_what_is_not_known_to_every_row() -> None:
-    edges = np.array([0.0, 1.0, 2.0])
-    lead = np.array([0.0, 0.5, 1.0, 2.0, np.nan])
-    ratios = {Row.MSIS: np.array([3.0, 4.0, 1.0, 9.0, 9.0]), Row.FORECAST: np.array([1.0, 1.0, np.nan, 1.0, 1.0])}
-    whole = LeadTimeSums.of(lead, ratios, edges)
-    np.testing.assert_array_equal(whole.count, [2.0, 0.0])
-    np.testing.assert_allclose(whole.value()[Row.MSIS], [np.sqrt(12.5), np.nan])
-    parts = [LeadTimeSums.of(lead[s], {row: v[s] for row, v in ratios.items()}, edges) for s in (slice(1), slice(1, 5))]
-    np.testing.assert_array_equal((parts[0] + parts[1]).value()[Row.MSIS], whole.value()[Row.MSIS])
-    with pytest.raises(ValueError, match="different classes"):
-        whole + LeadTimeSums.of(lead, ratios, 2.0 * edges)
-
-
 def test_that_free_forecasts_stand_beside_the_cycled_ones(small_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(small_run, run)
     shutil.copy(run / "open_loop.nc", run / "free_forecast_1.nc")
     both = details(evaluate(run), run)
-    errors = free_errors(both.free_forecasts[1])
+    errors = both.free_forecasts[1].rms_log_ratio()
     # The copy of the open loop is 1.5 of the profile, the persisted factor gives the profile, observations are 1.05.
     np.testing.assert_allclose(errors[Row.FORECAST][0], np.log(1.5 / 1.05), rtol=1e-6)
     np.testing.assert_allclose(errors[Row.PERSISTED][0], np.log(1.05), rtol=1e-9)

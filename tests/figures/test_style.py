@@ -49,6 +49,23 @@ def test_that_a_drawing_gives_the_same_bytes_each_time(tmp_path: Path, kind: str
     assert [path.name for path in first.parent.iterdir()] == [f"line.{kind}"]
 
 
+def test_that_a_drawing_that_fails_leaves_the_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = write_drawing(line(), tmp_path, ("svg",))
+    before = path.read_bytes()
+
+    def half(self: Figure, target: Path, **options: object) -> None:
+        target.write_bytes(b"<svg")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(KeyboardInterrupt):
+        write_drawing(line(), tmp_path, ("svg",))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_that_a_gap_is_one_nan_after_the_point_before_it() -> None:
     time = START + np.array([0, 1, 60]) * MINUTE
     at, values = broken(time, np.array([1.0, 2.0, 3.0]), 20 * MINUTE)

@@ -1,4 +1,4 @@
-"""The readers that meet files of other people, each with valid files to start from.
+"""The readers of files, those of other people and those of runs, each with valid files to start from.
 
 Loaded by file name: by the tests of this folder, and by ``benchmarks/fuzz.py``. A reader may give a result or raise
 `ThermodaError` with one line that names the file; all else is a fault.
@@ -7,7 +7,9 @@ Loaded by file name: by the tests of this folder, and by ``benchmarks/fuzz.py``.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -57,6 +59,9 @@ class Reader:
         Whose branches guide the fuzzer.
     tokens : tuple of bytes
         What a mutation may put in.
+    file : str
+        Name of the file within the folder of the seeds, where the reader wants a certain one; it is then enough if a
+        message names the file's folder.
     """
 
     name: str
@@ -65,6 +70,13 @@ class Reader:
     seeds: Seeds
     modules: tuple[str, ...]
     tokens: tuple[bytes, ...] = ()
+    file: str = ""
+
+    def path_in(self, folder: Path) -> Path:
+        """Return where the file is to be written whose reading is tried."""
+        path = folder / (self.file or f"input{self.suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
 
 def fault_of(reader: Reader, path: Path) -> str | None:
@@ -80,7 +92,8 @@ def fault_of(reader: Reader, path: Path) -> str | None:
             message = str(error)
             if len(message.splitlines()) != 1 or not message.isprintable():
                 return f"the message is not one printable line: {message!r}"
-            return None if path.name in message else f"the message does not name the file: {message}"
+            named = path.name in message or (reader.file and str(path.parent) in message)
+            return None if named else f"the message does not name the file: {message}"
     return None
 
 
@@ -438,3 +451,16 @@ READERS = {
     )
 }
 """By name."""
+
+
+def _of_run_files() -> Any:
+    spec = importlib.util.spec_from_file_location("fuzz_run_files", Path(__file__).with_name("run_files.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.run_file_readers(Reader, lambda folder: _history(folder, "NETCDF3_CLASSIC"))
+
+
+READERS |= {reader.name: reader for reader in _of_run_files()}

@@ -22,7 +22,11 @@ from da.tracks import content as content_module
 from da.tracks import read_tracks
 from da.tracks.content import load_content
 
-SLOW = {"yaml", "history_hdf5", "inflation_state", "history_classic", "perturbation_set"}
+SLOW = {"yaml", "history_hdf5", "inflation_state", "history_classic", "perturbation_set", "overlay", "provenance"}
+SLOW |= {"track", "fields", "observations", "filter", "calibration", "evaluation", "key_figures", "lower_boundary"}
+DO_WITHOUT = {"interruptions", "lock", "key_figures", "spin_up_description", "restart_index"}
+"""Files that need not be there, or whose place another one takes."""
+
 IN_THIS_PROCESS = HealthCheck.function_scoped_fixture, HealthCheck.too_slow
 MEMORY = 1024**3
 """Bytes of address space beyond what the interpreter with its libraries has: four times the limit of a file."""
@@ -92,7 +96,7 @@ DAMAGES: dict[str, Damage] = {
 def test_that_the_files_to_start_from_are_valid(readers: Any, seeds: Any, reader_name: str) -> None:
     folder, valid = seeds[reader_name]
     reader = readers.READERS[reader_name]
-    path = folder / f"input{reader.suffix}"
+    path = reader.path_in(folder)
     for data in valid[: 2 if reader_name == "yaml" else None]:
         path.write_bytes(data)
         reader.read(path)
@@ -101,7 +105,7 @@ def test_that_the_files_to_start_from_are_valid(readers: Any, seeds: Any, reader
 def test_that_a_damaged_file_gives_a_result_or_one_line(readers: Any, seeds: Any, reader_name: str) -> None:
     folder, valid = seeds[reader_name]
     reader = readers.READERS[reader_name]
-    path = folder / f"input{reader.suffix}"
+    path = reader.path_in(folder)
 
     @settings(max_examples=25 if reader_name in SLOW else 80, suppress_health_check=IN_THIS_PROCESS)
     @given(data=mutated(valid, reader.tokens))
@@ -119,7 +123,7 @@ def test_that_a_damaged_file_gives_a_result_or_one_line(readers: Any, seeds: Any
 def test_that_any_bytes_give_a_result_or_one_line(readers: Any, seeds: Any, reader_name: str) -> None:
     folder, _ = seeds[reader_name]
     reader = readers.READERS[reader_name]
-    path = folder / f"input{reader.suffix}"
+    path = reader.path_in(folder)
 
     @settings(max_examples=15, suppress_health_check=IN_THIS_PROCESS)
     @given(data=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
@@ -133,7 +137,7 @@ def test_that_any_bytes_give_a_result_or_one_line(readers: Any, seeds: Any, read
 def test_that_faults_of_the_past_stay_mended(readers: Any, corpus: Path, tmp_path: Path, reader_name: str) -> None:
     reader = readers.READERS[reader_name]
     reader.seeds(tmp_path)
-    path = tmp_path / f"input{reader.suffix}"
+    path = reader.path_in(tmp_path)
     faults = {}
     for kept in sorted((corpus / reader_name).glob("*")):
         path.write_bytes(kept.read_bytes())
@@ -150,14 +154,28 @@ def test_that_the_kept_inputs_are_few(corpus: Path) -> None:
 
 def test_that_a_path_that_is_no_file_is_refused_at_once(readers: Any, tmp_path: Path, reader_name: str) -> None:
     reader = readers.READERS[reader_name]
-    if reader_name in ("namelist", "classic_header"):
-        pytest.skip("is given text or an open file's path by its callers")
-    pipe = tmp_path / f"pipe{reader.suffix}"
-    os.mkfifo(pipe)
-    for path in (pipe, tmp_path, tmp_path / "absent", tmp_path / ("long" * 100)):
+    if reader_name in ("namelist", "classic_header", "lock"):
+        pytest.skip("is given text, an open file, or what this program made a moment ago")
+    for case in ("pipe", "folder", "absent", "long" * 100):
+        if reader.file and case == "long" * 100:
+            continue
+        folder = tmp_path / case[:10]
+        folder.mkdir()
+        reader.seeds(folder)
+        path = reader.path_in(folder)
+        path = path if reader.file else path.with_name(f"{case}{reader.suffix}")
+        if case == "pipe":
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+        elif case == "folder":
+            path.unlink(missing_ok=True)
+            path.mkdir()
+        else:
+            path.with_name(path.name[:50]).unlink(missing_ok=True)
         assert readers.fault_of(reader, path) is None
-        with pytest.raises((ThermodaError, ValueError)):
-            reader.read(path)
+        if reader_name not in DO_WITHOUT:
+            with pytest.raises((ThermodaError, ValueError)):
+                reader.read(path)
 
 
 SIZE = 300 * 1024**2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import signal
 import sys
+import time
 from typing import Any
 
 import numpy as np
 
+from da import cycle
 from da.cli import main
 from da.errors import MemberForecastError, ThermodaError
 from da.parallel import MpiCommunicator
@@ -69,8 +73,42 @@ class LastMemberFails(TemplateModel):
         return result
 
 
+class Stopping(LastMemberFails):
+    """The same, and the last rank is asked to stop during its second forecast."""
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        comm = MpiCommunicator()
+        if comm.rank == comm.size - 1 and "run" in sys.argv and str(stop)[11:16] == "00:30":
+            signal.raise_signal(signal.SIGUSR1)
+        return super().forecast(states, start, stop, inputs)
+
+
+class LastMemberHangs(TemplateModel):
+    """Member 3 needs for ever."""
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        while stop > start and 3 in inputs.member_numbers(states.shape[1]):
+            time.sleep(0.01)
+        return super().forecast(states, start, stop, inputs)
+
+
+class LastRankIsLost(TemplateModel):
+    """The last rank waits, from its second hour on, in compiled code that nothing interrupts."""
+
+    def forecast(self, states: Any, start: Any, stop: Any, inputs: Any) -> Any:
+        comm = MpiCommunicator()
+        if comm.rank == comm.size - 1 and str(stop)[11:16] == "01:30":
+            mutex = ctypes.create_string_buffer(256)
+            for _ in range(2):
+                ctypes.CDLL(None).pthread_mutex_lock(mutex)
+        return super().forecast(states, start, stop, inputs)
+
+
 MODELS = {
     "member": LastMemberFails,
+    "stopping": Stopping,
+    "slow": LastMemberHangs,
+    "lost": LastRankIsLost,
     "nan": LastRankIsSick,
     "bug": LastRankHasABug,
     "height": LastRankHasNoHeight,
@@ -79,5 +117,6 @@ MODELS = {
 
 if __name__ == "__main__":
     model = MODELS[sys.argv.pop(1)]
+    cycle.GRACE_S = 0.5
     registry.ADAPTERS["failing"] = registry.Adapter(TemplateSettings, model)
     main()

@@ -66,7 +66,7 @@ def posterior(comm: Communicator, interpolated: bool) -> np.ndarray:
     if interpolated:
         engine = InterpolatedAnalysis(comm, model.layout, CoarseNodes(shape, 3, periodic=True), MEMBERS)
     observe = partial(observe_density, model)
-    analysis = LocalizedAnalysis(comm, model.layout, engine, MEMBERS, settings, observe)
+    analysis = LocalizedAnalysis(comm, model.layout, engine, settings, observe)
     forecasts = MemberForecasts(comm, model, inputs, own.start)
     plan = Schedule(START, START + 3 * HOUR, HOUR, HOUR)
     *_, last = run(forecasts, states, plan, analysis, observations)

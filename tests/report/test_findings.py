@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from da.errors import ThermodaError
-from da.figures.analyses import AnalysisRecords
 from da.report.findings import inconsistent_innovations, overshoot, read_filter_counts, spread_collapse
+from da.verification.analysis_records import AnalysisRecords
 from da.verification.details import EvaluationDetails
 from da.verification.evaluation import Evaluation
 from da.verification.observation_space import InnovationStatistics

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from da.config import SatelliteSection, read_experiment
+from da.config import read_experiment
 from da.errors import ThermodaError
 from da.preparation import DATA_VARIABLE, StepOne, prepare
+from da.satellite_config import SatelliteSection
 from da.twin import NAMED_ORBITS, TwoLineOrbit
 
 FIRST = "1 06251U 62025E   06176.82412014  .00008885  00000-0  12808-3 0  3985"

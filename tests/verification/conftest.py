@@ -96,7 +96,7 @@ class SyntheticRun:
             shape = (hour.size, altitude.size, data_lat.size, data_lon.size)
             mean = np.broadcast_to((factor[:, None] * self.profile(altitude))[..., None, None], shape)
             relative = self.relative_spread(hour[:, None], altitude)[..., None, None]
-            dims = ("time", "altitude", "data_lat", "data_lon")
+            dims = ("time", "data_alt", "data_lat", "data_lon")
             variables["data_grid_density"] = (dims, mean.astype(np.float32))
             variables["data_grid_density_spread"] = (dims, (relative * mean).astype(np.float32))
         coordinates = {
@@ -104,7 +104,7 @@ class SyntheticRun:
             "level": level,
             "lat": lat,
             "lon": lon,
-            "altitude": altitude,
+            "data_alt": altitude,
             "data_lat": data_lat,
             "data_lon": data_lon,
         }

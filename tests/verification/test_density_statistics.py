@@ -45,7 +45,7 @@ def test_that_moments_over_time_are_those_of_the_closed_form(
     shared_run: Any, statistics: xr.Dataset, source: str
 ) -> None:
     factor, one = factors(shared_run, source), statistics.sel(source=source)
-    profile = shared_run.profile(one["altitude"].to_numpy())[:, None, None]
+    profile = shared_run.profile(one["alt"].to_numpy())[:, None, None]
     assert int(one["records"]) == factor.size
 
     def everywhere(values: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def test_that_moments_over_time_are_those_of_the_closed_form(
 
 
 def test_that_the_spread_is_that_of_the_data_grid(shared_run: Any, statistics: xr.Dataset) -> None:
-    found = statistics["relative_spread_mean"].sel(source="open_loop", altitude=400.0)
+    found = statistics["relative_spread_mean"].sel(source="open_loop", alt=400.0)
     np.testing.assert_allclose(found, shared_run.relative_spread(np.array(12.0), np.array(400.0)), rtol=STORED)
 
 

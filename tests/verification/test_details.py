@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 from rich.console import Console
 
@@ -46,7 +47,7 @@ def test_that_no_skill_table_or_file_lacks_a_baseline(found: EvaluationDetails, 
         for rows in satellite.statistics.values():
             assert set(rows) == set(Row)
     for one in found.satellites:
-        assert set(one.intervals) == set(one.peaks) == set(one.orbit_scores) == set(Row)
+        assert set(one.intervals) == set(one.peaks) == set(one.orbit_scores) == set(one.reliability) == set(Row)
         assert {str(row) for row in one.significance} == {*BASELINES, "open loop"}
         for groups in one.groups.values():
             assert all(set(rows) == set(Row) for rows in groups.values())
@@ -106,6 +107,25 @@ def test_that_spread_classes_hold_every_point_with_a_spread(found: EvaluationDet
             assert classes.squared_error.sum() == pytest.approx(np.sum(error**2), rel=1e-12)
             # The synthetic relative spread lies between 0.1 and 0.17.
             assert classes.count[:2].sum() == classes.count[5:].sum() == 0
+
+
+def test_that_reliability_is_that_of_a_density_above_the_observed_median(found: EvaluationDetails) -> None:
+    stored = evaluation_dataset(found)
+    for i, one in enumerate(found.satellites):
+        satellite = one.satellite
+        threshold = np.median(satellite.observed)
+        occurred = satellite.observed > threshold
+        for row, modelled in satellite.modelled.items():
+            if row in satellite.spread:
+                variance = np.log1p((satellite.spread[row] / modelled) ** 2)
+                law = scipy.stats.norm(np.log(modelled) - 0.5 * variance, np.sqrt(variance))
+                probability = law.sf(np.log(threshold))
+            else:
+                probability = (modelled > threshold).astype(float)
+            expected = np.mean((probability - occurred) ** 2)
+            assert one.reliability[row].value().brier == pytest.approx(expected, rel=1e-9)
+            assert float(stored["brier"][i, list(Row).index(row)]) == pytest.approx(expected, rel=1e-9)
+            assert int(stored["reliability_count"][i, list(Row).index(row)].sum()) == satellite.observed.size
 
 
 def test_that_details_are_repeatable_bit_for_bit(found: EvaluationDetails) -> None:

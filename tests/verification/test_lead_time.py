@@ -14,7 +14,14 @@ from da.errors import ThermodaError
 from da.verification import detail_tables, details, evaluate, evaluation_dataset
 from da.verification.baselines import persisted_scale_factor
 from da.verification.evaluation import Evaluation, Row
-from da.verification.lead_time import LEAD_TIME_ROWS, LeadTimeStatistics, lead_time_statistics
+from da.verification.lead_time import (
+    LEAD_TIME_ROWS,
+    PARTS,
+    LeadTimeStatistics,
+    class_edges_h,
+    lead_time_statistics,
+    since_analysis,
+)
 
 HOUR = np.timedelta64(3_600_000_000_000, "ns")
 STARTS_H = (2, 8)
@@ -94,7 +101,14 @@ def test_that_the_scores_are_kept_and_printed(free_run: tuple[Path, Evaluation])
             for row in LEAD_TIME_ROWS:
                 assert stored[i, k, list(Row).index(row)] == rows[row].pairs.value().rms_log_ratio
     assert np.isnan(stored[..., list(Row).index(Row.ANALYSIS)]).all()
-    titles = [str(table.title) for table in detail_tables(found)]
+    tables = {str(table.title): table for table in detail_tables(found)}
+    titles = list(tables)
+    errors = found.free_forecasts[0].rms_log_ratio()
+    skill = tables["CHAMP: skill of the free forecasts against each row by lead time"]
+    assert [str(column.header) for column in skill.columns[1:]] == [str(row) for row in LEAD_TIME_ROWS[:-1]]
+    for row, column in zip(LEAD_TIME_ROWS[:-1], skill.columns[1:], strict=True):
+        expected = 1.0 - (errors[Row.FORECAST] / errors[row]) ** 2
+        np.testing.assert_allclose([float(cell) for cell in column.cells], expected, atol=0.00501)
     assert sum("2 free forecasts" in title for title in titles) == len(evaluation.satellites)
 
 
@@ -118,3 +132,37 @@ def test_that_half_a_forecast_is_told(make_run: Callable[..., Any]) -> None:
     run.fields("free_forecast_20100405T000000.nc", np.zeros(1), np.ones(1))
     with pytest.raises(ThermodaError, match=r"free_forecast_20100405T000000\.nc: holds 1 records"):
         lead_time_statistics(evaluate(run.path), run.path)
+
+
+def test_that_classes_are_half_open_and_reach_the_longest_lead_time() -> None:
+    np.testing.assert_allclose(class_edges_h(1.0), np.arange(PARTS + 1) / PARTS)
+    np.testing.assert_array_equal(class_edges_h(2.0), [0, 1, 3])
+    np.testing.assert_array_equal(class_edges_h(72.0), [0, 1, 3, 6, 12, 24, 48, 72])
+    np.testing.assert_array_equal(class_edges_h(73.0), [0, 1, 3, 6, 12, 24, 48, 72, 96])
+
+
+def test_that_points_are_scored_by_the_time_since_the_latest_analysis(shared_run: Any) -> None:
+    satellite = evaluate(shared_run.path).satellites[0]
+    begin = np.datetime64("2010-04-05T00:00", "ns")
+    for every_h, labels in ((1, "0 to 10 min"), (6, "0 to 1 h")):
+        analyses = begin + np.arange(0, 25, every_h) * HOUR
+        found = since_analysis(satellite, analyses)
+        assert next(iter(found.classes)) == labels
+        lead_h = np.mod(satellite.points.time - begin, every_h * HOUR) / HOUR
+        edges = found.edges_h
+        for number, rows in enumerate(found.classes.values()):
+            here = (lead_h >= edges[number]) & (lead_h < edges[number + 1])
+            for row, modelled in satellite.modelled.items():
+                expected = np.log(satellite.observed / modelled)[here]
+                assert rows[row].pairs.n == expected.size > 0
+                assert rows[row].pairs.value().rms_log_ratio == pytest.approx(np.sqrt(np.mean(expected**2)), rel=1e-12)
+        assert sum(rows[Row.MSIS].pairs.n for rows in found.classes.values()) == satellite.observed.size
+
+
+def test_that_points_before_the_first_analysis_have_no_lead_time(shared_run: Any) -> None:
+    satellite = evaluate(shared_run.path).satellites[0]
+    middle = satellite.points.time[700]
+    found = since_analysis(satellite, np.array([middle]))
+    assert sum(rows[Row.MSIS].pairs.n for rows in found.classes.values()) == satellite.observed.size - 700
+    none = since_analysis(satellite, np.array([satellite.points.time[-1] + HOUR]))
+    assert all(np.isnan(values).all() for values in none.rms_log_ratio().values())

@@ -146,7 +146,7 @@ def test_that_the_sampled_spread_is_that_of_an_isothermal_ensemble_at_fixed_heig
     temperature = mean_temperature + deviation * np.random.default_rng(1).standard_normal(50)
     with xr.open_dataset(path) as source:
         dataset = source.load()
-    altitude = dataset["altitude"].to_numpy()
+    altitude = dataset["data_alt"].to_numpy()
     ratio = mean_temperature / temperature
     depth = (altitude[:, None] - base_km) / scale_height_km
     members = ratio * np.exp(-depth * ratio)

@@ -19,6 +19,7 @@ from da.cycle import MemberForecasts
 from da.drivers import Drivers
 from da.errors import MemberForecastError, ThermodaError
 from da.member_failure import Afterwards, MemberFailurePolicy
+from da.member_remedies import ShorterStep
 from da.model import MemberInputs, MembersInFiles, ReadsFiles, StepDivisible, refuse_unknown_perturbations
 from da.parallel import SerialCommunicator
 from model_adapters.registry import find_adapter
@@ -219,7 +220,7 @@ def test_that_each_way_to_fail_is_told_with_member_cycle_folder_and_log_and_leav
 
 
 def _advance(model: Tiegcm, states: np.ndarray, inputs: MemberInputs, **policy: Any) -> Any:
-    chosen = MemberFailurePolicy(retries_with_half_step=1, then=Afterwards.REPLACE, **policy)
+    chosen = MemberFailurePolicy(**{"retries_with_half_step": 1, "then": Afterwards.REPLACE, **policy})
     return MemberForecasts(SerialCommunicator(), model, inputs, 0, chosen).advance(states, START, STOP)
 
 
@@ -232,11 +233,11 @@ def test_that_a_member_that_needs_a_shorter_step_gets_it_once_and_is_replaced_wh
     (_member(tmp_path, 3) / "standin_fault").write_text("nan")
     result = _advance(model, states, inputs)
     finer, replaced = result.events
-    assert (finer.member, finer.step_divisor, finer.replacement) == (1, 2, None)
+    assert (finer.member, finer.outcome) == (1, ShorterStep(2))
     flux = np.array([-4.0])
     by_law = _by_law(model, states[:, [1]], 120, 30.0, f107_sfu=80.0 + flux, f107a_sfu=85.0 + flux)
     assert_allclose(result.states[:, [1]], by_law, rtol=1e-13)
-    assert (replaced.member, replaced.step_divisor) == (3, 0)
+    assert (replaced.member, replaced.outcome.kind) == (3, "replaced")
     # What is on file is what the framework holds, and the next forecast starts from it, with the common step again.
     on_file = read_state(_member(tmp_path, 3) / "history_20100405T100000.nc", STOP, model.layout)
     assert_array_equal(result.states[:, 3], on_file)
@@ -247,6 +248,31 @@ def test_that_a_member_that_needs_a_shorter_step_gets_it_once_and_is_replaced_wh
     offsets = result.forecasts.inputs.perturbations["f107_sfu"]
     expected = _by_law(model, result.states, 60, 60.0, f107_sfu=80.0 + offsets, f107a_sfu=85.0 + offsets)
     assert_allclose(after.states, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("then", [Afterwards.DRAW, Afterwards.DROP])
+def test_that_histories_of_members_made_anew_are_what_the_framework_holds_and_those_of_the_dropped_are_left_alone(
+    make_model: MakeModel, april_2010: Drivers, tmp_path: Path, then: Afterwards
+) -> None:
+    model, inputs = make_model(), _inputs(april_2010, 4, f107_sfu=[-8.0, -4.0, 4.0, 8.0])
+    states = _initial(model, inputs)
+    (_member(tmp_path, 0) / "standin_fault").write_text("nan")
+    result = _advance(model, states, inputs, retries_with_half_step=0, then=then)
+    (event,) = result.events
+    numbers = result.forecasts.inputs.numbers.tolist()
+    assert (event.member, numbers) == (0, [0, 1, 2, 3] if then is Afterwards.DRAW else [1, 2, 3])
+    for place, number in enumerate(numbers):
+        on_file = read_state(_member(tmp_path, number) / "history_20100405T100000.nc", STOP, model.layout)
+        assert_array_equal(result.states[:, place], on_file)
+    (_member(tmp_path, 0) / "standin_fault").unlink()
+    # The lowest member that is left keeps other runs out, and the next forecast starts from its own history.
+    with MemberFolders(tmp_path / "work").of_one_run(), pytest.raises(ThermodaError, match="another run is at work"):
+        result.forecasts.advance(result.states, STOP, STOP + HOUR)
+    after = result.forecasts.advance(result.states, STOP, STOP + HOUR)
+    offsets = result.forecasts.inputs.perturbations["f107_sfu"]
+    expected = _by_law(model, result.states, 60, 60.0, f107_sfu=80.0 + offsets, f107a_sfu=85.0 + offsets)
+    # The namelist has nine digits of an input.
+    assert_allclose(after.states, expected, rtol=1e-10)
 
 
 def test_that_a_step_that_cannot_be_divided_is_not(make_model: MakeModel) -> None:

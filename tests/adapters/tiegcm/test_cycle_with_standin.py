@@ -170,7 +170,7 @@ def test_that_a_spin_up_goes_on_where_it_was_ended_and_a_run_from_it_outlives_me
     ended = command_line("run", bench.experiment({"adapter": "tiegcm", "settings": _tiegcm(bench)}))
     assert ended.status == 0, ended.err
     assert [number for number, log in logs.items() if log.stat().st_mtime_ns != before[number]] == [2]
-    assert "1 times a failed member was replaced, 1 times a shorter step saved it" in ended.out
+    assert "1 times a shorter step saved a member that had failed, 1 times a failed member was replaced" in ended.out
     folder = bench.folder / "run"
     with (folder / "member_failures.csv").open(encoding="utf-8") as table:
         rows = list(csv.DictReader(table))

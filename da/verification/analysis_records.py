@@ -1,4 +1,4 @@
-"""What the analyses of a run did in observation space, by height, for figures and the warnings of a report."""
+"""What the analyses of a run did in observation space, by height: read from its record."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from da.errors import ThermodaError
 from da.observations import DENSITY, LN_DENSITY
+from da.stored_dataset import TIMES, stored_dataset, stored_values
 
 FloatArray = NDArray[np.float64]
 TimeArray = NDArray[np.datetime64]
@@ -20,6 +21,9 @@ MOST_HEIGHTS = 60
 
 CLASS_KM = 25.0
 QUARTILES = (25.0, 50.0, 75.0)
+
+ALONG = ("time", "observation")
+"""Dimensions of all that is said of an observation."""
 
 _VARIABLES = (
     "latitude",
@@ -125,28 +129,26 @@ def read_analyses(run: Path) -> AnalysisRecords:
     path = run / "observations.nc"
     if not path.is_file():
         raise ThermodaError(f"{path} is missing")
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            return _read(path, dataset)
-    except (OSError, ValueError) as error:
-        raise ThermodaError(f"{path} is not readable netCDF ({error}); repeat the run") from error
+    with stored_dataset(path) as dataset:
+        return _read(path, dataset)
 
 
 def _read(path: Path, dataset: xr.Dataset) -> AnalysisRecords:
     name = next((name for name in (DENSITY, LN_DENSITY) if name in dataset.variables), "density")
     if missing := [one for one in (*_VARIABLES, name, "used") if one not in dataset.variables]:
         raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")
-    if not dataset.sizes["time"]:
+    time = stored_values(path, dataset, "time", ("time",), TIMES)
+    if not time.size:
         raise ThermodaError(f"{path} holds no analysis")
-    used = dataset["used"].to_numpy() == 1
+    used = stored_values(path, dataset, "used", ALONG) == 1
     if not used.any():
         raise ThermodaError(f"{path} holds no observation that was assimilated")
 
     def read(variable: str) -> FloatArray:
-        return np.where(used, np.asarray(dataset[variable].to_numpy(), dtype=np.float64), np.nan)
+        return np.where(used, stored_values(path, dataset, variable, ALONG), np.nan)
 
     return AnalysisRecords(
-        time=dataset["time"].to_numpy().astype("datetime64[ns]"),
+        time=time,
         latitude=read("latitude"),
         longitude=read("longitude"),
         altitude_km=read("altitude"),
