@@ -14,7 +14,7 @@ from da.verification.tables import score_columns
 
 
 def expected(row: str, value: float, statistic: str = "rms_log_ratio") -> ExpectedSection:
-    return ExpectedSection(satellite="CHAMP", row=row, statistic=statistic, value=value, tolerance=0.01)  # type: ignore[arg-type]
+    return ExpectedSection(satellite="CHAMP", row=row, statistic=statistic, value=value, tolerance=0.01)
 
 
 def test_that_every_row_of_an_evaluation_may_be_expected() -> None:

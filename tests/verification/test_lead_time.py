@@ -108,7 +108,7 @@ def test_that_the_scores_are_kept_and_printed(free_run: tuple[Path, Evaluation])
     assert [str(column.header) for column in skill.columns[1:]] == [str(row) for row in LEAD_TIME_ROWS[:-1]]
     for row, column in zip(LEAD_TIME_ROWS[:-1], skill.columns[1:], strict=True):
         expected = 1.0 - (errors[Row.FORECAST] / errors[row]) ** 2
-        np.testing.assert_allclose([float(cell) for cell in column.cells], expected, atol=0.00501)
+        np.testing.assert_allclose(np.array([float(str(cell)) for cell in column.cells]), expected, atol=0.00501)
     assert sum("2 free forecasts" in title for title in titles) == len(evaluation.satellites)
 
 

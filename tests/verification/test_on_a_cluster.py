@@ -95,7 +95,7 @@ def test_that_runs_are_evaluated_alike_and_one_that_cannot_be_does_not_stop_the_
         assert one.outcome == other.outcome
         if one.evaluation is not None and other.evaluation is not None:
             assert one.evaluation.identical(other.evaluation)
-    assert "analysis.nc is not readable netCDF" in parallel[1].problem
+    assert "analysis.nc: is damaged or cut short" in parallel[1].problem
     assert (parallel[1].evaluation is None, parallel[0].outcome) == (True, "complete")
 
 
