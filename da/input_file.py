@@ -65,3 +65,11 @@ def read_ascii_lines(path: Path, limit: int = TEXT_LIMIT) -> list[str]:
 def too_many_lines(content: bytes) -> bool:
     """Return whether a text has more than `LINE_LIMIT` lines, by any of the characters that end one."""
     return sum(map(content.count, _LINE_ENDS)) > LINE_LIMIT
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a path is that of a regular file, False also for a name that no file can have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -26,7 +26,7 @@ from da.atomic_file import replacing
 from da.config import Experiment
 from da.errors import ThermodaError
 from da.storage import CONVENTIONS
-from da.stored_dataset import NUMBERS, TEXTS, require_variable, stored_dataset
+from da.stored_dataset import NUMBERS, TEXTS, require_variable, stored_dataset, stored_whole
 from da.stored_json import parse_json
 from da.stored_provenance import NAME
 from da.verification.chunks import Scheduler, map_reduce
@@ -211,7 +211,7 @@ def _read(path: Path) -> xr.Dataset:
         for name, variable in dataset.variables.items():
             kinds = TEXTS if variable.dtype.kind in TEXTS else NUMBERS
             require_variable(path, dataset, str(name), None, kinds, REMEDY)
-        figures = dataset.load()
+        figures = stored_whole(path, dataset, REMEDY)
     fault = _fault(figures)
     if fault:
         raise ThermodaError(f"{path}: {fault}; {REMEDY}")

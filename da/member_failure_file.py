@@ -12,6 +12,7 @@ import numpy as np
 
 from da.atomic_file import replacing
 from da.errors import ThermodaError
+from da.input_file import is_there
 from da.member_remedies import Draw, MemberEvent, Replacement, ShorterStep
 
 COLUMNS = ("time", "ensemble", "member", "outcome", "step_divisor", "donor", "plus", "minus", "remedy", "cause")
@@ -47,13 +48,14 @@ class MemberFailureFile:
 
 
 def _first_rows(path: Path, count: int) -> list[Sequence[object]]:
-    if not path.is_file():
-        raise ThermodaError(f"{path}: is not there; begin anew with run --overwrite")
     try:
+        if not is_there(path):
+            raise FileNotFoundError(0, "there is no such file")
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(islice(csv.reader(file), 1, 1 + count))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ThermodaError(f"{path}: cannot be gone on with ({error}); begin anew with run --overwrite") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ThermodaError(f"{path}: cannot be gone on with ({why}); begin anew with run --overwrite") from error
     if len(rows) < count:
         raise ThermodaError(
             f"{path}: has {len(rows)} lines, the restart point was written after {count}; begin anew with run "

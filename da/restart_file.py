@@ -89,7 +89,7 @@ def read_arrays(path: Path, checksum: str) -> dict[str, NDArray[Any]]:
     """
     try:
         if not path.is_file():
-            raise DamagedRestartError(f"{path}: is not there")
+            raise DamagedRestartError(f"{path}: cannot be read (there is no such file)")
         found = file_checksum(path)
         if found != checksum:
             raise DamagedRestartError(f"{path}: is damaged: its SHA-256 is {found[:12]}..., not {checksum[:12]}...")

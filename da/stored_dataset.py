@@ -115,6 +115,15 @@ def stored_values(
     return decoded
 
 
+def stored_whole(path: Path, dataset: xr.Dataset, remedy: str = REPEAT) -> xr.Dataset:
+    """Return all that a file holds, in memory; ThermodaError where some of it cannot be read."""
+    try:
+        with _quietly():
+            return dataset.load()
+    except _LIBRARY_FAULTS as error:
+        raise _damaged(path, error, remedy) from error
+
+
 def require_variable(
     path: Path,
     dataset: xr.Dataset,

@@ -17,7 +17,7 @@ from da.doctor import launcher_environment
 from da.errors import ThermodaError
 from da.key_figures import RunRecord, configuration_items, run_figures, update, write_run_figures
 from da.storage import partial_path, under_way
-from da.stored_dataset import TEXTS, TIMES, require_variable, stored_dataset, stored_values
+from da.stored_dataset import TEXTS, TIMES, require_variable, stored_dataset, stored_values, stored_whole
 from da.study import (
     ExperimentReader,
     PlannedRun,
@@ -247,7 +247,7 @@ def evaluated(folder: Path) -> xr.Dataset:
             require_variable(path, dataset, name, ("satellite",), TEXTS, REMOVE)
         for name in ("row", "group"):
             require_variable(path, dataset, f"{name}_name", (name,), TEXTS, REMOVE)
-        return dataset.load()
+        return stored_whole(path, dataset, REMOVE)
 
 
 def _compared(run: PlannedRun, evaluation: xr.Dataset) -> list[Comparison]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from da.classic_netcdf import check_complete
 from da.errors import ThermodaError
 from da.hdf5_heaps import check_heaps
+from da.input_file import is_there
 from model_adapters.tiegcm.history import HistoryHeader
 from model_adapters.tiegcm.namelist import Scalar
 from model_adapters.tiegcm.namelist_keys import GSWM_FILES
@@ -212,7 +213,7 @@ def _existing(key: str, given: str) -> Path:
     name = f"lower_boundary.{_setting(key)}"
     if "$" in str(path):
         raise refuse(name, given, "names an environment variable that is not set")
-    if not path.is_file():
+    if not is_there(path):
         raise refuse(name, given, "must be an existing file")
     return path
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from da.errors import ThermodaError
 from da.run_lock import LOCK_NAME, acquired, holder_of
+from da.stored_json import read_json
 
 HISTORY_PREFIX = "history_"
 UNLABELLED = "members"
@@ -146,10 +147,10 @@ class MemberFolders:
             if not path.exists():
                 replace_text(path, json.dumps(content, indent=2) + "\n")
                 return
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = read_json(path)
         except OSError as error:
             raise ThermodaError(f"{folder}: cannot be created or written ({error.strerror})") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ThermodaError(f"{path}: cannot be read; remove {folder} to begin anew") from error
         if not isinstance(before, dict):
             raise ThermodaError(f"{path}: must hold a JSON object; remove {folder} to begin anew")

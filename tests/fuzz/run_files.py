@@ -25,6 +25,7 @@ from da.errors import ThermodaError
 from da.figures.data_grid import filtered_scale_factor
 from da.figures.scale_factors import calibrating_track
 from da.figures.sub_domains import QUANTITIES, read_sub_domains
+from da.input_file import is_there
 from da.interruptions import interruptions
 from da.key_figures import RunRecord, collect, configuration_items, run_figures, write_run_figures
 from da.member_failure_file import COLUMNS, MemberFailureFile
@@ -400,7 +401,7 @@ def _lower_boundary(folder: Path, history: Callable[[Path], list[bytes]]) -> lis
 def _read_lower_boundary(path: Path) -> object:
     header, target = read_header(path.with_name("history.nc")), path.parent / "target"
     target.mkdir(exist_ok=True)
-    tidal = path.is_file() and b"nmonth" in path.read_bytes()
+    tidal = is_there(path) and b"nmonth" in path.read_bytes()
     files = LowerBoundaryFiles(**{"gswm_mi_di_file" if tidal else "saber_file": str(path)})
     return write_lower_boundary_files(target, header, START, STOP, {LOWER_BOUNDARY_INPUTS[0]: 5.0}, files)
 
