@@ -16,8 +16,9 @@ from model_adapters.tiegcm.model_time import Version
 FloatArray = NDArray[np.float64]
 VERSIONS: tuple[Version, ...] = ("2.0", "3.0")
 SHAPE = (6, 3, 4)
-ROUNDING = 4e-16
-"""Of a sum of three numbers near one."""
+ROUNDING = 8 * 2.0**-53
+"""Of a sum of three numbers scaled to just below one: half a spacing each for the two additions before, the limit, the
+quotient, the products together, the two additions after, and the last difference."""
 
 
 def _model_state(seed: int = 0) -> dict[str, FloatArray]:
