@@ -138,7 +138,7 @@ def fuzz_one(name: str, modules: list[str], results: Path, executions: int, seco
     path, tally = reader.path_in(work), Tally(folder)
 
     def once(data: bytes) -> None:
-        path.write_bytes(data)
+        readers.put(path, data)
         begin, fault = clock.perf_counter(), None
         try:
             fault = readers.fault_of(reader, path)

@@ -7,6 +7,7 @@ refused before any memory is asked for.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ LARGEST_EXPANSION = 1100
 """Bytes of values to a byte of their file at most: deflate packs no tighter than 1032 to 1 (RFC 1951, section 3.2.5: a
 run of 258 takes two bits)."""
 
-UNWRITTEN = 64 * 1024**2
+UNWRITTEN = 16 * 1024**2
 """Bytes of values that a file may have beyond this: those that were never written take no room."""
 
 _LIBRARY_FAULTS = (
@@ -157,11 +158,12 @@ def _require_sound(path: Path, size: int, changed: int, node: int) -> None:
         raise IsADirectoryError("not a regular file")
     check_complete(path)
     check_heaps(path)
+    promised = 0
     with Dataset(path) as dataset:
         for name, variable in dataset.variables.items():
-            promised = int(np.prod([float(length) for length in variable.shape])) * _item_size(variable.dtype)
+            promised += math.prod(variable.shape) * _item_size(variable.dtype)
             if promised > LARGEST_EXPANSION * size + UNWRITTEN:
-                raise ValueError(f"{name} promises {promised} bytes, more than a file of {size} can hold")
+                raise ValueError(f"up to {name} it promises {promised} bytes, more than a file of {size} can hold")
 
 
 def _item_size(kind: object) -> int:
@@ -172,7 +174,7 @@ def _item_size(kind: object) -> int:
 def _quietly() -> Iterator[None]:
     """Let what is read of a damaged file be judged by its values, without warnings of how they were decoded."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", xr.SerializationWarning)
+        warnings.simplefilter("ignore")
         yield
 
 

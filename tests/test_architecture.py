@@ -21,10 +21,12 @@ ADAPTER_MAY_IMPORT = {
     "errors",
     "hdf5_heaps",
     "hydrostatics",
+    "input_file",
     "model",
     "msis",
     "operators",
     "run_lock",
+    "stored_json",
     "twin",
 }
 FORBIDDEN_NAMES = {"io", "types", "logging", "random", "utils"}

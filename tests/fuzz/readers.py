@@ -79,6 +79,12 @@ class Reader:
         return path
 
 
+def put(path: Path, data: bytes) -> None:
+    """Write a new file of this name: what HDF5 knows of one that it could not read it keeps while that is there."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
 def fault_of(reader: Reader, path: Path) -> str | None:
     """Return what is wrong with the way in which a reader took a file, None where it kept to its documentation."""
     with warnings.catch_warnings():

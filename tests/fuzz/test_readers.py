@@ -98,7 +98,7 @@ def test_that_the_files_to_start_from_are_valid(readers: Any, seeds: Any, reader
     reader = readers.READERS[reader_name]
     path = reader.path_in(folder)
     for data in valid[: 2 if reader_name == "yaml" else None]:
-        path.write_bytes(data)
+        readers.put(path, data)
         reader.read(path)
 
 
@@ -114,7 +114,7 @@ def test_that_a_damaged_file_gives_a_result_or_one_line(readers: Any, seeds: Any
     @example(data=valid[0] * 2)
     @example(data=valid[-1][:-1])
     def check(data: bytes) -> None:
-        path.write_bytes(data)
+        readers.put(path, data)
         assert readers.fault_of(reader, path) is None
 
     check()
@@ -128,7 +128,7 @@ def test_that_any_bytes_give_a_result_or_one_line(readers: Any, seeds: Any, read
     @settings(max_examples=15, suppress_health_check=IN_THIS_PROCESS)
     @given(data=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
     def check(data: bytes) -> None:
-        path.write_bytes(data)
+        readers.put(path, data)
         assert readers.fault_of(reader, path) is None
 
     check()
@@ -140,7 +140,7 @@ def test_that_faults_of_the_past_stay_mended(readers: Any, corpus: Path, tmp_pat
     path = reader.path_in(tmp_path)
     faults = {}
     for kept in sorted((corpus / reader_name).glob("*")):
-        path.write_bytes(kept.read_bytes())
+        readers.put(path, kept.read_bytes())
         faults[kept.name] = readers.fault_of(reader, path)
         if not kept.name.startswith("seed"):
             with pytest.raises(ThermodaError):

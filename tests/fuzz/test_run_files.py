@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from netCDF4 import Dataset
 
 from da.errors import ThermodaError
-from da.stored_dataset import TIMES, stored_dataset, stored_values
+from da.stored_dataset import TEXTS, TIMES, stored_dataset, stored_values
 from da.stored_json import DEEPEST, SIZE_LIMIT, read_json
 
 OF_JSON = ("restart_index", "provenance", "interruptions", "lock", "spin_up_description")
@@ -72,7 +73,7 @@ def test_that_any_wrong_value_or_missing_key_gives_a_result_or_one_line(
             text = _changed(content, place, put).replace("{", '{"name": 1, "name": "x", ', 1)
         else:
             text = _changed(content, place, put).replace(mark, wrong)
-        path.write_text(text, encoding="utf-8")
+        readers.put(path, text.encode())
         assert readers.fault_of(reader, path) is None
 
     check()
@@ -98,7 +99,7 @@ def test_that_any_changed_byte_of_a_restart_point_is_noticed(readers: Any, tmp_p
     valid = arrays.seeds(tmp_path)[0]
     path = arrays.path_in(tmp_path)
     for place in range(0, len(valid), 7):
-        path.write_bytes(valid[:place] + bytes([valid[place] ^ 1 << place % 8]) + valid[place + 1 :])
+        readers.put(path, valid[:place] + bytes([valid[place] ^ 1 << place % 8]) + valid[place + 1 :])
         with pytest.raises(ThermodaError, match=r"input\.arrays: is damaged: its SHA-256"):
             arrays.read(path)
 
@@ -115,9 +116,28 @@ def test_that_a_promise_of_a_billion_values_is_refused_before_memory_is_asked_fo
     path = tmp_path / "a.nc"
     _promise(path, "NETCDF4")
     assert path.stat().st_size < 100_000
-    expected = r"a\.nc is not readable netCDF \(time promises 8000000000 bytes"
+    expected = r"a\.nc is not readable netCDF \(up to time it promises 8000000000 bytes"
     with pytest.raises(ThermodaError, match=expected), stored_dataset(path):
         pass
+
+
+def test_that_a_text_that_says_it_has_gigabytes_is_refused(readers: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    xr.Dataset({"a": ("x", ["one", "three"])}).to_netcdf(path, engine="netcdf4")
+    data = path.read_bytes()
+    heap = data.index(b"GCOL")
+    # A reference: length, address of the heap, index of the object.
+    read = [(place, *struct.unpack_from("<IQI", data, place)) for place in range(len(data) - 15)]
+    references = [place for place, _, address, index in read if address == heap and 0 < index < 10]
+    assert len(references) >= 2
+    for place in references:
+        readers.put(path, data[: place + 3] + b"\xff" + data[place + 4 :])
+        told = rf"a\.nc: damaged HDF5 file: what byte {place} refers to is longer"
+        with pytest.raises(ThermodaError, match=told), stored_dataset(path):
+            pass
+    readers.put(path, data)
+    with stored_dataset(path) as dataset:
+        assert stored_values(path, dataset, "a", ("x",), TEXTS).tolist() == ["one", "three"]
 
 
 def test_that_a_file_that_packs_as_tightly_as_can_be_is_read(tmp_path: Path) -> None:
