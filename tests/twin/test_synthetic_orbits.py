@@ -29,7 +29,7 @@ def prepared(path: Path) -> StepOne:
 
 
 def test_that_a_named_orbit_is_flown(tiny_experiment: Callable[..., Path]) -> None:
-    track = prepared(tiny_experiment(satellites={"champ": satellite(orbit="champ_2010")})).calibrating_track
+    track = prepared(tiny_experiment(satellites={"champ": satellite(orbit="champ_2010")})).tracks["champ"]
     named = NAMED_ORBITS["champ_2010"]
     start, stop = np.datetime64("2010-04-05", "ns"), np.datetime64("2010-04-06", "ns")
     expected = named.orbit(start, stop, "").positions(track.time)
@@ -45,7 +45,7 @@ def test_that_two_line_elements_are_flown_from_the_lines_and_from_a_file(
     (tmp_path / "sets.tle").write_text(f"{FIRST}\n{SECOND}\n")
     orbit = {"two_line_elements_file": "sets.tle"} if in_file else {"two_line_elements": [FIRST, SECOND]}
     path = tiny_experiment(experiment=PERIOD, satellites={"champ": satellite(**orbit)})
-    track = prepared(path).calibrating_track
+    track = prepared(path).tracks["champ"]
     expected = TwoLineOrbit(FIRST, SECOND).positions(track.time)
     np.testing.assert_array_equal(track.latitude, expected.latitude)
     np.testing.assert_array_equal(track.altitude_km, expected.altitude_km)
