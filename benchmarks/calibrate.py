@@ -31,6 +31,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from circumstances import circumstances
 from free_run_statistics import (
     DAY,
     HOUR,
@@ -45,7 +46,6 @@ from free_run_statistics import (
     map_correlation,
     moment,
     on_globe,
-    print_machine,
     quiet_companion,
     run_free,
 )
@@ -383,7 +383,7 @@ def main() -> None:
     for text in arguments.set:
         name, _, value = text.partition("=")
         setattr(fitted, name, float(value))
-    print_machine()
+    print(circumstances())
     print("numbers   " + ", ".join(f"{name} {value:.4g}" for name, value in numbers().items()))
     for name in arguments.sections:
         print(f"\n== {name} ({arguments.resolution:g} deg)")

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from circumstances import circumstances
 from free_run_statistics import (
     DAY,
     HOUR,
@@ -39,7 +40,6 @@ from free_run_statistics import (
     moment,
     on_globe,
     orbit_means,
-    print_machine,
     quiet_companion,
     run_free,
 )
@@ -445,7 +445,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=float, default=10.0, help="of the state grid [deg]")
     arguments = parser.parse_args()
     limit_blas_threads()
-    print_machine()
+    print(circumstances())
     print("fitted: " + ", ".join(f"{name} {value:.4g}" for name, value in vars(fitted).items() if name.isupper()))
     for name in arguments.sections:
         print(f"\n== {name} ({arguments.resolution:g} deg)")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +13,6 @@ from da.model import MemberInputs
 from da.msis import Msis
 from da.observing import density_operator
 from da.operators import DensityOperator
-from da.provenance import source_commit, versions
 from model_adapters.column_physics.adapter import ColumnPhysics, ColumnPhysicsSettings
 from model_adapters.column_physics.geomagnetic import dipole_axis
 
@@ -241,15 +236,3 @@ def folding_time_h(hours: FloatArray, enhancement: FloatArray) -> float:
     return crossing_h(
         hours[peak:] - hours[peak], enhancement[peak:], float(np.exp(-1.0) * enhancement[peak]), rising=False
     )
-
-
-def print_machine() -> None:
-    """Print when, where and with what figures were made."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor()
-    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    print(f"machine   {processor}, {os.cpu_count()} cores, {platform.system()}; one used")
-    print(f"commit    {source_commit()}")
-    print("versions  " + ", ".join(f"{name} {number}" for name, number in versions().items()))

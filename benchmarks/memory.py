@@ -11,23 +11,21 @@ memory is flat grows by less than what one analysis needs beyond the ensemble, w
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+from circumstances import circumstances
 from processes import ranks_of
 
 from da.config import read_experiment
 from da.doctor import find_launcher, launcher_environment
-from da.provenance import source_commit, versions
 from da.storage import RESTART_NAME, partial_path
 
 INTERVAL_S = 0.5
@@ -84,11 +82,8 @@ def main() -> None:
     largest = largest_by_day(process, partial_path(Path(experiment.experiment.output_folder)), last_day)
     if process.returncode:
         sys.exit(process.returncode)
-    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    print(f"machine   {platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}")
-    print(f"commit    {source_commit()}")
-    print("versions  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
-    print(f"\n{arguments.experiment}: {experiment.ensemble.members} members, {arguments.ranks} ranks, ", end="")
+    print(circumstances())
+    print(f"\n{arguments.experiment}: {experiment.ensemble.members} members, {arguments.ranks} rank(s), ", end="")
     print(f"{(time.monotonic() - began) / 60.0:.1f} min\n\n{'day':10s} {'largest memory of all ranks [MiB]':>34s}")
     for day, size in largest.items():
         print(f"{day:10s} {size / MIB:34.0f}")

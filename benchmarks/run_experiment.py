@@ -6,23 +6,14 @@ python benchmarks/run_experiment.py experiments/champ_grace_2002/direct.yaml > b
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
+
+from circumstances import circumstances
 
 from da.config import read_experiment
 from da.doctor import find_launcher
-from da.provenance import source_commit, versions
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:
@@ -35,10 +26,7 @@ def main() -> None:
     launcher = find_launcher()
     if launcher is None:
         sys.exit("no mpiexec found")
-    print(f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    print(f"machine   {_processor()}, {os.cpu_count()} cores, {platform.system()}")
-    print(f"commit    {source_commit()}")
-    print("versions  " + ", ".join(f"{name} {number}" for name, number in versions().items()))
+    print(circumstances())
     run = ["-m", "mpi4py", "-m", "da", "run", str(arguments.experiment), "--overwrite"]
     evaluate = ["-m", "da", "evaluate", str(experiment.experiment.output_folder)]
     for command in ([str(launcher), "-n", str(arguments.ranks), sys.executable, *run], [sys.executable, *evaluate]):

@@ -179,6 +179,8 @@ def _quietly() -> Iterator[None]:
 
 
 def _damaged(path: Path, error: Exception, remedy: str) -> ThermodaError:
+    if isinstance(error, FileNotFoundError):
+        return ThermodaError(f"{path} is missing")
     if isinstance(error, OSError) and error.strerror:
         return ThermodaError(f"{path} is not readable netCDF ({error.strerror}); {remedy}")
     return ThermodaError(f"{path} is not readable netCDF ({error}); {remedy}")

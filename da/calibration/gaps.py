@@ -2,17 +2,17 @@ r"""The scale factor where the calibrating satellite has no densities: in gaps t
 
 Three things can be done there. To **pause**: there is no factor to assimilate. To take the factor of **another
 satellite**, where that one has one. Or to **persist**: the latest factor is believed less and less. For that its
-logarithm is taken for a stationary Gauss-Markov process of mean zero, standard deviation :math:`s` and correlation time
-:math:`\tau`, the only stationary Gaussian process whose future depends on its present alone (Doob 1942,
-doi:10.2307/1968873). Given :math:`x_0`, the latest :math:`x = \ln s`, a time :math:`t` later it has (Uhlenbeck &
+logarithm is taken for a stationary Gauss-Markov process of mean zero, standard deviation :math:`\sigma` and
+correlation time :math:`\tau`, the only stationary Gaussian process whose future depends on its present alone (Doob
+1942, doi:10.2307/1968873). Given :math:`x_0`, the latest :math:`x = \ln s`, a time :math:`t` later it has (Uhlenbeck &
 Ornstein 1930, doi:10.1103/PhysRev.36.823)
 
-.. math:: \mathrm{E}[x(t)] = x_0\,e^{-t/\tau}, \qquad \mathrm{Var}[x(t)] = s^2 (1 - e^{-2t/\tau}).
+.. math:: \mathrm{E}[x(t)] = x_0\,e^{-t/\tau}, \qquad \mathrm{Var}[x(t)] = \sigma^2 (1 - e^{-2t/\tau}).
 
-The factor relaxes towards one. Its variance grows linearly at first, :math:`2 s^2 t/\tau`, and ends at that of NRLMSIS
-without any calibration, :math:`s^2`; it is added to the relative error variance of the observations. A mean of zero is
-meant: with it :math:`s` is the root mean square of :math:`\ln s`, bias of NRLMSIS included, and a bias that stays makes
-:math:`\tau` long.
+The factor relaxes towards one. Its variance grows linearly at first, :math:`2 \sigma^2 t/\tau`, and ends at that of
+NRLMSIS without any calibration, :math:`\sigma^2`; it is added to the relative error variance of the observations. A
+mean of zero is meant: with it :math:`\sigma` is the root mean square of :math:`\ln s`, bias of NRLMSIS included, and a
+bias that stays makes :math:`\tau` long.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Persistence:
     relaxation_time_h : float
         tau.
     standard_deviation : float
-        s, of ln s about zero.
+        sigma, of ln s about zero.
 
     Raises
     ------
@@ -85,7 +85,7 @@ class Persistence:
 def estimated_persistence(calibrated: CalibratedMsis, lag_h: float) -> Persistence:
     r"""Return the parameters that the scale factors of a run itself have.
 
-    s is the root mean square of ln s; with the correlation about zero :math:`\rho(L)` of values a lag apart,
+    sigma is the root mean square of ln s; with the correlation about zero :math:`\rho(L)` of values a lag apart,
     :math:`\tau = -L / \ln \rho(L)`.
 
     Parameters

@@ -60,8 +60,6 @@ def read_grid(path: Path, times: TimeArray) -> GridSeries:
     ThermodaError
         If the file is missing, cannot be read, or holds no densities on the data grid.
     """
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with open_fields(path) as fields:
         if fields.spread_missing:
             raise ThermodaError(f"{path}: no density on the data grid ({fields.spread_missing})")
@@ -76,8 +74,6 @@ def grid_times(path: Path) -> TimeArray:
     ThermodaError
         If the file is missing or cannot be read.
     """
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with open_fields(path) as fields:
         return fields.time
 
@@ -145,8 +141,6 @@ def filtered_scale_factor(run: Path, times: TimeArray) -> FloatArray:
         If ``calibration.nc`` is missing or cannot be read.
     """
     path = run / "calibration.nc"
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with stored_dataset(path) as dataset:
         time = stored_values(path, dataset, "time", ("time",), TIMES)
         ln_factor = stored_values(path, dataset, "ln_factor_filtered", ("time",))

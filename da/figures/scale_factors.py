@@ -56,8 +56,6 @@ def calibrating_track(run: Path) -> StoredTrack:
         If ``calibration.nc`` or the track is missing or cannot be read.
     """
     path = run / "calibration.nc"
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with stored_dataset(path) as dataset:
         satellite = str(dataset.attrs.get("satellite", ""))
     if not NAME.fullmatch(satellite):

@@ -61,8 +61,6 @@ def read_sub_domains(run: Path) -> SubDomainMaps:
         If a file is missing, cannot be read, or holds no sub-domains.
     """
     path = run / "filter.nc"
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with stored_dataset(path) as dataset:
         if missing := [name for name in (*CENTRE, *QUANTITIES) if name not in dataset.variables]:
             raise ThermodaError(f"{path} has no variable {', '.join(missing)}; repeat the run")

@@ -169,8 +169,6 @@ def read_filter_counts(path: Path) -> tuple[dict[str, int], int, int]:
     ThermodaError
         If the file is missing or cannot be read.
     """
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with stored_dataset(path) as dataset:
         hits: dict[str, int] = {}
         if "constraint_hits" in dataset.variables and "constraint" in dataset.variables:

@@ -127,8 +127,6 @@ def read_analyses(run: Path) -> AnalysisRecords:
         If the file is missing, cannot be read, or holds no analysis or no assimilated observation.
     """
     path = run / "observations.nc"
-    if not path.is_file():
-        raise ThermodaError(f"{path} is missing")
     with stored_dataset(path) as dataset:
         return _read(path, dataset)
 
