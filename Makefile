@@ -1,6 +1,7 @@
 # Two commands for a fresh machine with Python 3.11 or later, git and make: `make quickstart` and `make test`.
 PYTHON ?= python3
 RANKS ?= 2
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -19,7 +20,7 @@ quickstart: environment
 	$(BIN)/python -m da evaluate runs/quickstart
 
 test: environment lint
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup
 
 lint: environment
 	$(BIN)/ruff check .

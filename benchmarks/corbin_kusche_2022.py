@@ -1,6 +1,6 @@
 """Table 3 and the findings of Corbin & Kusche (2022) beside those of studies of the same design.
 
-    python benchmarks/corbin_kusche_2022.py runs/corbin_kusche_2022_reduced > benchmarks/corbin_kusche_2022.txt
+    python benchmarks/corbin_kusche_2022.py runs/corbin_kusche_2022_reduced ... > benchmarks/corbin_kusche_2022.txt
 
 A folder holds the runs of ``experiments/corbin_kusche_2022`` (docs/studies.md), or some of them, each under the
 identifier of the paper: ``10`` to ``21`` and ``ols_1`` to ``ols_3``. All numbers but the paper's own are computed from
@@ -36,6 +36,7 @@ import numpy as np
 from corbin_kusche_2022_findings import Behaviour, print_conditions, print_findings, print_first_analyses
 from corbin_kusche_2022_runs import (
     CHAMP,
+    G_CM3,
     GRACE,
     OPEN_LOOP_RISES,
     PAPER_OPEN_LOOP,
@@ -57,7 +58,8 @@ from da.errors import ThermodaError
 from da.preparation import resolve_files
 from da.provenance import source_commit
 from da.study import provenance_of
-from da.verification import Row, evaluate
+from da.verification import Interval, Row, SatelliteEvaluation, bootstrap_interval, evaluate, orbits_of
+from da.verification.details import BOOTSTRAP_SEED
 
 HOUR = np.timedelta64(1, "h")
 SIGNIFICANT = 0.05
@@ -204,6 +206,28 @@ def _print_open_loop(run: StudyRun) -> None:
     print(f"{run.identifier:<5} {done:>13} {f'{potential}, {boundary}':<18}{' '.join(medians)}")
 
 
+def print_median_intervals(runs: Mapping[str, StudyRun]) -> None:
+    """Print the median differences of Table 3 with intervals that respect the correlation along orbits."""
+    print("\n== median of model minus observation with 95 % interval, block bootstrap over orbits [g cm-3]")
+    print(f"{'ID':<6}{'row':<11}" + "".join(f"{name.upper():^42}" for name in SATELLITES))
+    for run in (one for one in runs.values() if one.evaluation is not None):
+        row = Row.FORECAST if run.assimilates else Row.OPEN_LOOP
+        found = {one.satellite: _median_interval(one, row) for one in evaluate(run.folder).satellites}
+        print(f"{run.identifier:<6}{row!s:<11}" + "".join(_shown_interval(found[name]) for name in SATELLITES))
+    print("0: the interval holds zero")
+
+
+def _median_interval(satellite: SatelliteEvaluation, row: Row) -> Interval:
+    difference = (satellite.modelled[row] - satellite.observed) * G_CM3
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return bootstrap_interval(difference, orbits_of(satellite.points), lambda values: float(np.median(values)), rng)
+
+
+def _shown_interval(one: Interval) -> str:
+    sign = "0" if one.lower <= 0.0 <= one.upper else " "
+    return f"{one.value:>12.1e} [{one.lower:>9.1e}, {one.upper:>9.1e}] {sign}     "
+
+
 def print_open_loops(runs: Mapping[str, StudyRun]) -> None:
     """Print how the median densities of open loops along CHAMP differ."""
     pairs = [pair for pair in OPEN_LOOP_RISES if pair[0] in runs and pair[1] in runs]
@@ -285,6 +309,7 @@ def print_study(folder: Path) -> None:
     behaviours = {run.identifier: Behaviour.of(run) for run in complete}
     print_header(folder, runs)
     print_table_3(runs)
+    print_median_intervals(runs)
     print_open_loops(runs)
     print_skill(runs)
     if behaviours:

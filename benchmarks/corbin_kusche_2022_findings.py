@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from corbin_kusche_2022_runs import (
     CHAMP,
-    CHAMP_KM,
     G_CM3,
     GRACE,
-    GRACE_KM,
     INFINITE,
     NONE,
     PAPER_OPEN_LOOP,
@@ -55,12 +53,15 @@ class Behaviour:
     Parameters
     ----------
     profiles : AnalysisProfiles
+    height_km : dict of satellite -> float
+        Median along its track.
     quiet_correction, storm_correction, storm_departure : dict of satellite -> float
         At the height of a satellite: median root mean square of ln(analysis / forecast) for Kp < 5; by which factor it
         is larger in the storm; and the same factor of the departure during forecasts.
     """
 
     profiles: AnalysisProfiles
+    height_km: Mapping[str, float]
     quiet_correction: Mapping[str, float]
     storm_correction: Mapping[str, float]
     storm_departure: Mapping[str, float]
@@ -68,14 +69,16 @@ class Behaviour:
     @classmethod
     def of(cls, run: StudyRun) -> Behaviour:
         """Return that of a complete run."""
-        records, found = read_analyses(run.folder), dict[str, tuple[float, float, float]]()
+        records, found = read_analyses(run.folder), dict[str, tuple[float, ...]]()
         for satellite in (CHAMP, GRACE):
             track = read_track(run.folder / f"track_{satellite}.nc")
-            course = analysis_course(records, float(np.median(track.points.altitude_km)))
+            height = float(np.median(track.points.altitude_km))
+            course = analysis_course(records, height)
             storm = kp_during(track.points.time, track.kp, course.start, course.stop) >= STORM_KP
             quiet = float(np.median(course.correction[~storm])) if not storm.all() else NONE
-            found[satellite] = (quiet, storm_factor(course.correction, storm), storm_factor(course.departure, storm))
-        return cls(analysis_profiles(records), *({name: one[k] for name, one in found.items()} for k in range(3)))
+            factors = (storm_factor(one, storm) for one in (course.correction, course.departure))
+            found[satellite] = (height, quiet, *factors)
+        return cls(analysis_profiles(records), *({name: one[k] for name, one in found.items()} for k in range(4)))
 
 
 def kp_during(time: TimeArray, kp: FloatArray, start: TimeArray, stop: TimeArray) -> FloatArray:
@@ -304,7 +307,7 @@ def print_first_analyses(run: StudyRun, behaviour: Behaviour) -> None:
         "left": one.spread_left[0],
         "growth": one.error_ratio_growth(),
         "adopted": one.adopted[0],
-        "one pattern": one.adopted_by_one_pattern(CHAMP_KM),
+        "one pattern": one.adopted_by_one_pattern(behaviour.height_km[CHAMP]),
         "later": one.later_adopted_by_height(),
     }
     print(f"\n== experiment {run.identifier} by height: medians of the first analysis")
@@ -334,7 +337,7 @@ def print_conditions(run: StudyRun, behaviour: Behaviour) -> None:
             f"{density:.1e} g cm-3; the paper's number is {100.0 * paper:+.0f} % of the same"
         )
     one = behaviour.profiles
-    low, high = one.nearest(CHAMP_KM), one.nearest(GRACE_KM)
+    low, high = (one.nearest(behaviour.height_km[name]) for name in SATELLITES)
     innovation, spread = (values[0, high] / values[0, low] for values in (one.innovation, one.forecast_spread))
     print(
         f"{run.identifier}, first analysis, {one.height_km[high]:.0f} over {one.height_km[low]:.0f} km: innovation "

@@ -16,8 +16,6 @@ from da.study_runs import evaluated
 from da.verification import Row
 
 CHAMP, GRACE = SATELLITES = ("champ", "grace")
-CHAMP_KM, GRACE_KM = 302.0, 474.0
-"""Mean heights of the satellites in the paper (Period for Experiments)."""
 
 G_CM3 = 1e-3
 """kg m-3 in g cm-3."""

@@ -37,9 +37,10 @@ from netCDF4 import Dataset
 from processes import descendants, ranks_of
 from ruamel.yaml import YAML
 
-from da.cli import EXIT_STOPPED, main
+from da.cli import main
 from da.doctor import find_launcher, launcher_environment
 from da.drivers.space_weather_table import shipped_tables
+from da.endings import EXIT_STOPPED
 from da.errors import MemberForecastError
 from da.storage import partial_path
 

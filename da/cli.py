@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from typer.exceptions import TyperException
 
+from da.endings import EXIT_INPUT, EXIT_INTERRUPTED, EXIT_STOPPED, debugging, end, ending_together
 from da.errors import ThermodaError
 from da.yaml_source import YamlSource
 
@@ -35,28 +32,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-EXIT_INPUT = 2
-"""Exit status for faults of input or data; 1 is for programming errors."""
-
-EXIT_STOPPED = 75
-"""Exit status of all ranks where a signal stopped a run that can be resumed: EX_TEMPFAIL of sysexits.h, try again."""
-
-EXIT_INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
-RANK_VARIABLES = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
-
 ExperimentFile = Annotated[Path, typer.Argument(help="Experiment YAML file", metavar="FILE")]
 ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", help="Dask cluster: local, local:WORKERS or slurm:FILE; default: this process alone"),
 ]
 Ranks = Annotated[int, typer.Option(min=1, help="Processes of each run, under mpiexec if more than one")]
-
-
-def _launched_rank() -> int:
-    """Return the rank the launcher gave this process, before MPI is started; 0 outside a launcher."""
-    return next((int(value) for name in RANK_VARIABLES if (value := os.environ.get(name, "")).isdigit()), 0)
 
 
 @app.callback()
@@ -82,12 +63,12 @@ def run_command(
         raise ThermodaError("run: --resume goes on with a run and --overwrite begins it anew: give one of them")
     comm = start_communicator()
     began = time.perf_counter()
-    with _ending_together(comm):
+    with ending_together(comm):
         begun = resume and from_root(comm, lambda: _is_begun(file))
     if begun:
         _resume(comm, file)
         return
-    with _ending_together(comm):
+    with ending_together(comm):
         experiment, settings, configuration = from_root(comm, lambda: _read(file))
         with collective(comm, ""):
             model = find_adapter(experiment.model.adapter).build(settings)
@@ -115,7 +96,7 @@ def _resume(comm: Communicator, run: Path) -> None:
     from model_adapters.registry import find_adapter
 
     began = time.perf_counter()
-    with _ending_together(comm):
+    with ending_together(comm):
         unfinished = from_root(comm, lambda: _unfinished(run))
         if unfinished is None:
             if comm.rank == 0:
@@ -159,7 +140,7 @@ def spinup_command(file: ExperimentFile) -> None:
 
     comm = start_communicator()
     began = time.perf_counter()
-    with _ending_together(comm):
+    with ending_together(comm):
         experiment, settings, _ = from_root(comm, lambda: _read(file))
         with collective(comm, ""):
             model = find_adapter(experiment.model.adapter).build(settings)
@@ -294,21 +275,22 @@ def study_command(
 
     _refuse_launcher("study")
     reader, results = _experiment_reader(), RUNS / folder.resolve().name
+    own = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
+    wanted = [file for file, _ in chosen(own, only or ())]
     if overlay is None:
         if name is not None:
             raise ThermodaError(f"--name {name}: belongs to --overlay; without it results go to {results}")
-        files = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
+        runs = [run for run in plan(own, reader) if run.file in wanted]
     else:
         results = RUNS / overlay_name(folder, overlay, name)
-        laid = laid_over(study_files(folder), YamlSource.read(overlay), results.name, reader)
-        files = [(one.file, one.experiment) for one in laid]
+        laid = laid_over(wanted, YamlSource.read(overlay), results.name, reader)
         if not table_only:
             write_laid_over(laid)
-    runs = plan(files, reader)
+        runs = plan([(one.file, one.experiment) for one in laid], reader)
     if table_only:
         _console().print(study_table(update(results), runs))
         return
-    _make_study(chosen(runs, only) if only else runs, results, reader, ranks, overwrite)
+    _make_study(runs, results, reader, ranks, overwrite)
 
 
 @app.command("sweep")
@@ -502,54 +484,6 @@ def _console() -> Console:
     return Console(width=width, soft_wrap=False)
 
 
-@contextmanager
-def _ending_together(comm: Communicator) -> Iterator[None]:
-    """Let an error that one rank alone meets end all ranks, also where python was not started with ``-m mpi4py``."""
-    from da.parallel import AgreedError
-
-    if comm.size > 1:
-        _abort_on_programming_errors(comm)
-    try:
-        yield
-    except AgreedError:
-        # Every rank is here: ending MPI in order keeps its launcher from reporting an abort beside our one line.
-        if comm.size > 1:
-            comm.finalize()
-        raise
-    except ThermodaError as error:
-        if comm.size > 1 and not _debug():
-            _print_error(str(error))
-            comm.abort(EXIT_INPUT)
-        raise
-
-
-def _abort_on_programming_errors(comm: Communicator) -> None:
-    report = sys.excepthook
-
-    def end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        report(kind, error, trace)
-        sys.stderr.flush()
-        comm.abort(1)
-
-    sys.excepthook = end_all
-
-
-def _print_error(message: str, label: str = "[bold red]error:[/] ") -> None:
-    """Print one line, whatever the message holds."""
-    text = escape(" ".join(message.split()))
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"{label}{text}")
-
-
-def _debug() -> bool:
-    return "--debug" in sys.argv
-
-
-def _end(status: int, message: str, label: str = "[bold red]error:[/] ") -> NoReturn:
-    if _launched_rank() == 0:
-        _print_error(message, label)
-    sys.exit(status)
-
-
 def main() -> None:
     """Run the command line; faults of input are one line on rank 0 and exit status 2 on all ranks."""
     from da.stopping import RunStopped
@@ -558,17 +492,17 @@ def main() -> None:
     try:
         status = app(args=arguments, standalone_mode=False)
     except RunStopped as stopped:
-        _end(EXIT_STOPPED, str(stopped), "")
+        end(EXIT_STOPPED, str(stopped), "")
     except ThermodaError as error:
-        if _debug():
+        if debugging():
             raise
-        _end(EXIT_INPUT, str(error))
+        end(EXIT_INPUT, str(error))
     except TyperException as error:
-        _end(EXIT_INPUT, error.format_message() or "a command is needed, one of those above")
+        end(EXIT_INPUT, error.format_message() or "a command is needed, one of those above")
     except typer.Exit as exit_:
         status = exit_.exit_code
     except typer.Abort:
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:
-        _end(EXIT_INTERRUPTED, "interrupted; a run under way is not complete and stays in <output_folder>.partial")
+        end(EXIT_INTERRUPTED, "interrupted; a run under way is not complete and stays in <output_folder>.partial")
     sys.exit(status or 0)

@@ -220,16 +220,17 @@ def plan(files: Sequence[tuple[Path, Experiment]], reader: ExperimentReader) -> 
     return [planned(file, experiment, reader) for file, experiment in files]
 
 
-def chosen(runs: Sequence[PlannedRun], names: Sequence[str]) -> list[PlannedRun]:
-    """Return the runs with these names, of experiments or files; ThermodaError for a name that none has."""
-    known = {label: run for run in runs for label in (run.file.name, run.file.stem, run.name)}
+def chosen(files: Sequence[tuple[Path, Experiment]], names: Sequence[str]) -> list[tuple[Path, Experiment]]:
+    """Return the experiments with these names, of experiments or files, or all; ThermodaError for one that none has."""
+    known = {label: file for file, one in files for label in (file.name, file.stem, one.experiment.name)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(run.name for run in runs)}"
+            there = ", ".join(one.experiment.name for _, one in files)
+            hint = f"did you mean {near[0]}?" if near else f"there are {there}"
             raise ThermodaError(f"--only {name}: there is no such experiment; {hint}")
-    wanted = {known[name].name for name in names}
-    return [run for run in runs if run.name in wanted]
+    wanted = {known[name] for name in names} if names else set(known.values())
+    return [(file, one) for file, one in files if file in wanted]
 
 
 def refuse_other_configurations(runs: Sequence[PlannedRun]) -> None:

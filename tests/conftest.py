@@ -23,6 +23,15 @@ hypothesis.settings.register_profile("project", deadline=None, derandomize="CI" 
 hypothesis.settings.load_profile("project")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one process of pytest, and all that start mpiexec on one: its ranks wait busily."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    launching = {item.path for item in items if item.get_closest_marker("mpi")}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("launchers" if item.path in launching else str(item.path)))
+
+
 def shared_folder(name: str) -> Path | None:
     """Return the sibling folder of the real data called ``name``, or None where it is absent."""
     candidates = [REPOSITORY.parent / "shared" / name]

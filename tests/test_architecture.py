@@ -14,6 +14,7 @@ NUMERICAL_PACKAGES = ("da.filters", "da.localization", "da.inflation", "da.obser
 NUMERICAL_CORE = ("constraints", "operators", "hydrostatics", "moments", "load_balance", "diagnostics")
 STANDARD = set(sys.stdlib_module_names)
 ADAPTER_MAY_IMPORT = {
+    "atomic_file",
     "checksums",
     "classic_netcdf",
     "constants",

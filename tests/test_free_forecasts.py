@@ -16,9 +16,10 @@ import pytest
 import xarray as xr
 
 from da.borrowed_open_loop import borrowed_open_loop
-from da.cli import EXIT_STOPPED, main
+from da.cli import main
 from da.config import Experiment, read_experiment
 from da.cycle import CycleRecord, MemberForecasts, Phase
+from da.endings import EXIT_STOPPED
 from da.errors import ThermodaError
 from da.free_forecasts import FreeForecastPlan, free_forecast, free_forecast_name
 from da.key_figures import RunRecord, run_figures

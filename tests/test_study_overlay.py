@@ -95,6 +95,20 @@ def test_that_the_name_may_be_given_and_the_written_folder_is_a_study_itself(
     assert made == [first[2]] == [Path("runs") / "mini" / "b.yaml"]
 
 
+def test_that_an_overlay_need_only_suit_the_experiments_that_are_chosen(
+    study: Path, made: list[Path], command_line: Command
+) -> None:
+    with (study / "b.yaml").open("a", encoding="utf-8") as stream:
+        stream.write("calibration: {satellite: grace}\n")
+    # The overlay takes GRACE away, with which b is calibrated.
+    assert "over " + str(study / "b.yaml") in command_line("study", study, "--overlay", study / "_small.yaml").error
+    ended = command_line("study", study, "--overlay", study / "_small.yaml", "--only", "a", "--only", "z.yaml")
+    assert ended.status == 0, ended.err
+    folder = Path("runs") / "trials_small"
+    assert made == [folder / "z.yaml", folder / "a.yaml"]
+    assert not (folder / "b.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 from netCDF4 import Dataset
 from numpy.typing import NDArray
 
+from da.atomic_file import replacing
 from da.errors import ThermodaError
 from model_adapters.tiegcm.constraints import count_changes
 from model_adapters.tiegcm.history import opened
@@ -42,33 +41,14 @@ def replace_fields(path: Path, destination: Path, index: int, before: Fields, af
     if not changes and path == destination:
         return {}
     try:
-        partial = _copy_beside(path, destination)
-    except OSError as error:
-        raise ThermodaError(f"{destination}: cannot be written ({error})") from error
-    try:
-        meant = _overwrite(partial, index, changes) if changes else {}
-        _check(partial, index, meant)
-        _flush(partial)
-        partial.replace(destination)
+        with replacing(destination) as partial:
+            shutil.copyfile(path, partial)
+            partial.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
+            meant = _overwrite(partial, index, changes) if changes else {}
+            _check(partial, index, meant)
     except (OSError, RuntimeError) as error:
         raise ThermodaError(f"{destination}: cannot be written ({error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return meant
-
-
-def _copy_beside(path: Path, destination: Path) -> Path:
-    """Copy a file to a hidden name in the folder of its destination, readable as it was and writable by its owner."""
-    handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", suffix=".partial", dir=destination.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        shutil.copyfile(path, partial)
-        partial.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
-    except OSError:
-        partial.unlink()
-        raise
-    return partial
 
 
 def _overwrite(path: Path, index: int, changes: Fields) -> dict[str, FloatArray]:
@@ -88,12 +68,3 @@ def _check(path: Path, index: int, meant: Fields) -> None:
         for name, values in meant.items():
             if count_changes(values, np.asarray(dataset[name][index], dtype=np.float64)):
                 raise ThermodaError(f"{path}: {name} was written but does not read back as what was meant")
-
-
-def _flush(path: Path) -> None:
-    """Return when the content of a file is on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

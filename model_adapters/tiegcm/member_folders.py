@@ -7,9 +7,7 @@ so that two ensembles may share one file on disk.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from da.atomic_file import replace_text, replacing
 from da.errors import ThermodaError
 from da.run_lock import LOCK_NAME, acquired, holder_of
 from da.stored_json import read_json
@@ -169,24 +168,11 @@ def _shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file that appears at once and complete."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def copied(source: Path, destination: Path) -> None:
     """Copy a file so that it appears at once and complete; ThermodaError where that fails."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{destination.name}.", suffix=".partial", dir=destination.parent)
-        os.close(handle)
-        partial = Path(name)
-        try:
+        with replacing(destination) as partial:
             shutil.copyfile(source, partial)
-            partial.replace(destination)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ThermodaError(f"{destination}: cannot be copied from {source} ({error.strerror})") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from da.atomic_file import replace_text
 from da.drivers import Drivers
 from da.errors import ThermodaError
 from da.model import StateLayout
@@ -21,7 +22,7 @@ from model_adapters.tiegcm.launch_outcome import MemberJob, Outcome
 from model_adapters.tiegcm.launcher import run_members
 from model_adapters.tiegcm.launcher_settings import LauncherSettings
 from model_adapters.tiegcm.lower_boundary import write_lower_boundary_files
-from model_adapters.tiegcm.member_folders import MemberFolder, replace_text, stamp
+from model_adapters.tiegcm.member_folders import MemberFolder, stamp
 from model_adapters.tiegcm.model_time import Version
 from model_adapters.tiegcm.namelist_settings import TiegcmNamelistSettings
 from model_adapters.tiegcm.repacking import repack

@@ -51,8 +51,8 @@ class Scripts:
         ones = np.ones(adopted.shape)
         ratio = np.array([[0.5] * 3, *[[0.5, 0.5 / kept, 0.5 / kept]] * 8])
         profiles = AnalysisProfiles(np.array([300.0, 400.0, 500.0]), ones, ones, ones, ratio, ones, adopted)
-        of_both = {"champ": jumps, "grace": jumps}
-        return self.findings.Behaviour(profiles, of_both, of_both, of_both)
+        of_both, height_km = {"champ": jumps, "grace": jumps}, {"champ": 300.0, "grace": 500.0}
+        return self.findings.Behaviour(profiles, height_km, of_both, of_both, of_both)
 
     def judged(self, run: Any, behaviour: Any) -> dict[str, bool | None]:
         """Return the verdicts by the key of the finding."""

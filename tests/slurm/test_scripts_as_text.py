@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from da.cli import EXIT_STOPPED
+from da.endings import EXIT_STOPPED
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path for path in (REPOSITORY / "slurm").glob("*.sh") if path.name != "common.sh")

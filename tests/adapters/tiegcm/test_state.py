@@ -6,6 +6,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from netCDF4 import Dataset
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
+from da import atomic_file
 from da.errors import ThermodaError
 from da.model import PREVIOUS, THERMOSPHERE_FIELDS, StateLayout
 from model_adapters.tiegcm import history_writer
@@ -240,9 +242,13 @@ def test_that_a_link_to_a_shared_history_is_replaced_by_a_file_of_its_own(
     assert not link.is_symlink()
 
 
-@pytest.mark.parametrize("stage", ["_overwrite", "_check", "_flush"])
+@pytest.mark.parametrize(
+    ("module", "stage"),
+    [(history_writer, "_overwrite"), (history_writer, "_check"), (atomic_file, "flush_to_disk")],
+    ids=["overwriting", "checking", "flushing"],
+)
 def test_that_a_write_that_fails_leaves_the_file_and_no_other(
-    tmp_path: Path, small_history: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, stage: str
+    tmp_path: Path, small_history: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, module: ModuleType, stage: str
 ) -> None:
     path = small_history(tmp_path / "a.nc")
     before = path.read_bytes()
@@ -251,7 +257,7 @@ def test_that_a_write_that_fails_leaves_the_file_and_no_other(
     def disk_full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(history_writer, stage, disk_full)
+    monkeypatch.setattr(module, stage, disk_full)
     with pytest.raises(ThermodaError, match=r"a\.nc: cannot be written .*No space left"):
         write_state(path, FIRST, _slightly_changed(state), layout)
     assert path.read_bytes() == before
