@@ -47,6 +47,7 @@ from corbin_kusche_2022_runs import (
     TABLE_3,
     WIDTH,
     StudyRun,
+    ranging,
     study_runs,
     wrapped,
 )
@@ -280,7 +281,7 @@ def print_skill(runs: Mapping[str, StudyRun]) -> None:
     for satellite in SATELLITES if assimilations else ():
         losses = {run.identifier: _excess(run, satellite, Row.CALIBRATED_MSIS) for run in assimilations}
         worse = [one for one in losses.values() if one > 0.0]
-        by = f", by {min(worse):.0f} to {max(worse):.0f} %" if worse else ""
+        by = f", by {ranging(worse, '.0f')} %" if worse else ""
         print(f"{satellite.upper()}: the forecast loses to calibrated MSIS in {len(worse)} of {len(losses)} runs{by}")
 
 

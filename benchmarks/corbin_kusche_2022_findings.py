@@ -18,6 +18,7 @@ from corbin_kusche_2022_runs import (
     TABLE_3,
     PaperRun,
     StudyRun,
+    ranging,
     wrapped,
 )
 from numpy.typing import NDArray
@@ -138,7 +139,7 @@ class Finding:
         whole = "reproduced" if len(good) == len(known) else "reproduced in part" if good else "not reproduced"
         which = f" ({' '.join(good)})" if 0 < len(good) < len(known) else ""
         shown = f"; {SHOWN}: {judged[SHOWN]}" if SHOWN in judged else ""
-        return f"{whole}, in {len(good)} of {len(known)}{which}; {min(values):.2f} to {max(values):.2f}{shown}"
+        return f"{whole}, in {len(good)} of {len(known)}{which}; {ranging(values, '.2f')}{shown}"
 
 
 def improvement(run: StudyRun, _: Behaviour) -> Judged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,3 +175,9 @@ def completion(folder: Path, experiment: Experiment) -> float:
 def wrapped(text: str, head: str = "", indent: int = 13) -> str:
     """Return a text within the width of the tables, hanging behind its head."""
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=indent * " ", break_on_hyphens=False)
+
+
+def ranging(values: Sequence[float], form: str) -> str:
+    """Return the least and the greatest of some numbers, or the one that there is."""
+    low, high = format(min(values), form), format(max(values), form)
+    return low if len(values) == 1 else f"{low} to {high}"

@@ -130,8 +130,8 @@ def test_that_a_sum_tells_in_which_runs_a_finding_is_reproduced(scripts: Scripts
     good = finding.judge(scripts.run((1e-15, 1e-17), (1.0, 1.0)), None)
     bad = finding.judge(scripts.run((1e-15, 5e-16), (1.0, 1.0)), None)
     assert finding.verdict({"10": good, "11": bad}) == "reproduced in part, in 1 of 2 (10); 2.00 to 100.00"
-    assert finding.verdict({"13": good}) == "reproduced, in 1 of 1; 100.00 to 100.00; 13: 100.0 yes"
-    assert finding.verdict({"11": bad}) == "not reproduced, in 0 of 1; 2.00 to 2.00"
+    assert finding.verdict({"13": good}) == "reproduced, in 1 of 1; 100.00; 13: 100.0 yes"
+    assert finding.verdict({"11": bad}) == "not reproduced, in 0 of 1; 2.00"
 
 
 def test_that_completion_is_the_part_of_the_time_that_was_reached(
