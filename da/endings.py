@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -52,7 +53,7 @@ def ending_together(comm: Communicator) -> Iterator[None]:
     except ThermodaError as error:
         if comm.size > 1 and not debugging():
             print_error(str(error))
-            comm.abort(EXIT_INPUT)
+            _abort(comm, EXIT_INPUT)
         raise
 
 
@@ -61,10 +62,17 @@ def _abort_on_programming_errors(comm: Communicator) -> None:
 
     def end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         report(kind, error, trace)
-        sys.stderr.flush()
-        comm.abort(1)
+        _abort(comm, 1)
 
     sys.excepthook = end_all
+
+
+def _abort(comm: Communicator, status: int) -> None:
+    from da.parallel import READING_S
+
+    sys.stderr.flush()
+    time.sleep(READING_S)
+    comm.abort(status)
 
 
 def print_error(message: str, label: str = "[bold red]error:[/] ") -> None:

@@ -28,6 +28,9 @@ LAUNCHER_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_T
 """Variables in which a launcher tells its processes how many they are: Hydra (MPICH, Intel MPI) and srun with PMI-2,
 Open MPI, and srun as such. A launcher that srun carries to the nodes sets its own, which comes first."""
 
+READING_S = 1.0
+"""To be waited between the last words of a rank and its abort: a launcher drops what it has not passed on by then."""
+
 
 class Communicator(Protocol):
     """What the framework needs of a group of processes."""

@@ -22,6 +22,8 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TypeVar
 
+from da.parallel import READING_S
+
 T = TypeVar("T")
 
 STDERR = 2
@@ -32,9 +34,6 @@ EXIT_HUNG = 70
 
 GRACE_S = 30.0
 """Time for a call of compiled code to return, in which nothing can be done."""
-
-READING_S = 1.0
-"""Between the last words of a rank and its end; at most half of the time of grace."""
 
 
 class TimeLimitExceeded(Exception):  # noqa: N818 - it is what happened, not a fault of this program
@@ -129,7 +128,6 @@ class TimeLimit:
             EXIT_HUNG,
         )
         faulthandler.dump_traceback(file=STDERR)
-        # A launcher drops what it has not passed on when a rank aborts.
         time.sleep(min(READING_S, 0.5 * self.grace_s))
         try:
             self.abort(EXIT_HUNG)
