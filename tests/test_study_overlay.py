@@ -170,3 +170,24 @@ def test_that_all_experiments_of_the_paper_are_there_and_take_one_open_loop() ->
         experiment = read_experiment(folder / f"{number}.yaml")[0]
         assert experiment.experiment.assimilate
         assert str(experiment.open_loop.from_run) == "../ols_3"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "left_out"),
+    [
+        ("_reduced", set()),
+        ("_biased_truth", set()),
+        ("_champ_grace_2002", {"ols_1", "ols_2"}),
+        ("_swarm_2024_10", {"ols_1", "ols_2"}),
+    ],
+)
+def test_that_the_overlays_of_the_papers_study_suit_its_experiments(
+    command_line: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlay: str, left_out: set[str]
+) -> None:
+    folder = Path(__file__).resolve().parents[1] / "experiments" / "corbin_kusche_2022"
+    monkeypatch.chdir(tmp_path)
+    named = sorted({file.stem for file in folder.glob("[!_]*.yaml")} - left_out)
+    chosen = [word for name in named for word in ("--only", name)] if left_out else []
+    ended = command_line("study", folder, "--overlay", folder / f"{overlay}.yaml", *chosen, "--table-only")
+    assert "there are no key figures of any run; run the study first" in ended.error
+    assert len(named) == 15 - len(left_out)
