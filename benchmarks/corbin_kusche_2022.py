@@ -30,6 +30,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +214,7 @@ def print_median_intervals(runs: Mapping[str, StudyRun]) -> None:
     print(f"{'ID':<6}{'row':<11}" + "".join(f"{name.upper():^42}" for name in SATELLITES))
     for run in (one for one in runs.values() if one.evaluation is not None):
         row = Row.FORECAST if run.assimilates else Row.OPEN_LOOP
-        found = {one.satellite: _median_interval(one, row) for one in evaluate(run.folder).satellites}
+        found = {name: _median_interval(one, row) for name, one in _compared(run.folder).items()}
         print(f"{run.identifier:<6}{row!s:<11}" + "".join(_shown_interval(found[name]) for name in SATELLITES))
     print("0: the interval holds zero")
 
@@ -250,8 +251,13 @@ def _difference(upper: str, lower: str) -> str:
 
 
 def _median_density(folder: Path) -> float:
-    (champ,) = (one for one in evaluate(folder).satellites if one.satellite == CHAMP)
-    return float(np.median(champ.modelled[Row.OPEN_LOOP]))
+    return float(np.median(_compared(folder)[CHAMP].modelled[Row.OPEN_LOOP]))
+
+
+@cache
+def _compared(folder: Path) -> Mapping[str, SatelliteEvaluation]:
+    """Return the values of a run along its satellites."""
+    return {one.satellite: one for one in evaluate(folder).satellites}
 
 
 def print_skill(runs: Mapping[str, StudyRun]) -> None:

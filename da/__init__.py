@@ -12,7 +12,7 @@ In the order in which the data flow::
         -> da.verification                                   tables and figures along any satellite
 
 Beside the flow: da.checking resolves an experiment without running it, da.doctor checks an installation, da.reporting
-talks to the terminal.
+talks to the terminal, da.endings has the last word.
 
 Importing this package imports nothing else: no MPI, no files, no network.
 """

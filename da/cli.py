@@ -275,12 +275,13 @@ def study_command(
 
     _refuse_launcher("study")
     reader, results = _experiment_reader(), RUNS / folder.resolve().name
-    own = [(file, reader.validate(YamlSource.read(file))) for file in study_files(folder)]
-    wanted = [file for file, _ in chosen(own, only or ())]
+    sources = [YamlSource.read(file) for file in study_files(folder)]
+    wanted = chosen(sources, only or ())
     if overlay is None:
         if name is not None:
             raise ThermodaError(f"--name {name}: belongs to --overlay; without it results go to {results}")
-        runs = [run for run in plan(own, reader) if run.file in wanted]
+        all_runs = plan([(source.path, reader.validate(source)) for source in sources], reader)
+        runs = [run for run in all_runs if run.file in {source.path for source in wanted}]
     else:
         results = RUNS / overlay_name(folder, overlay, name)
         laid = laid_over(wanted, YamlSource.read(overlay), results.name, reader)

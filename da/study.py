@@ -142,7 +142,9 @@ def overlay_name(folder: Path, overlay: Path, given: str | None) -> str:
     return name
 
 
-def laid_over(files: Sequence[Path], overlay: YamlSource, name: str, reader: ExperimentReader) -> list[LaidOver]:
+def laid_over(
+    sources: Sequence[YamlSource], overlay: YamlSource, name: str, reader: ExperimentReader
+) -> list[LaidOver]:
     """Return the experiments of a study with a file laid over each, results in a folder of that name.
 
     Each one is a file of its own that inherits that of the study and holds what the overlay says; nothing is written.
@@ -156,8 +158,8 @@ def laid_over(files: Sequence[Path], overlay: YamlSource, name: str, reader: Exp
         if isinstance(overlay.at(path[:1]), CommentedMap) and path[1] in overlay.at(path[:1]):
             raise overlay.error(path, "is that of each experiment of the study; leave it out, and see --name")
     folder, found = RUNS / name, []
-    for file in files:
-        source = YamlSource.read(file)
+    for source in sources:
+        file = source.path
         try:
             own = reader.validate(source.under(overlay)).experiment.output_folder
         except ThermodaError as error:
@@ -220,17 +222,17 @@ def plan(files: Sequence[tuple[Path, Experiment]], reader: ExperimentReader) -> 
     return [planned(file, experiment, reader) for file, experiment in files]
 
 
-def chosen(files: Sequence[tuple[Path, Experiment]], names: Sequence[str]) -> list[tuple[Path, Experiment]]:
+def chosen(sources: Sequence[YamlSource], names: Sequence[str]) -> list[YamlSource]:
     """Return the experiments with these names, of experiments or files, or all; ThermodaError for one that none has."""
-    known = {label: file for file, one in files for label in (file.name, file.stem, one.experiment.name)}
+    titles = {source.path: str(source.at(("experiment", "name"))) for source in sources}
+    known = {label: path for path, title in titles.items() for label in (path.name, path.stem, title)}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            there = ", ".join(one.experiment.name for _, one in files)
-            hint = f"did you mean {near[0]}?" if near else f"there are {there}"
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(titles.values())}"
             raise ThermodaError(f"--only {name}: there is no such experiment; {hint}")
-    wanted = {known[name] for name in names} if names else set(known.values())
-    return [(file, one) for file, one in files if file in wanted]
+    wanted = {known[name] for name in names} if names else set(titles)
+    return [source for source in sources if source.path in wanted]
 
 
 def refuse_other_configurations(runs: Sequence[PlannedRun]) -> None:

@@ -79,14 +79,14 @@ def made(folder: Path) -> int:
 def test_that_a_study_runs_evaluates_and_records_all_and_goes_on_after_a_failure(
     study: Callable[..., Path], started: list[list[str]], command_line: Callable[..., Any], tmp_path: Path
 ) -> None:
-    lost = "satellites: {champ: {synthetic: null, files: [lost.txt]}}\n"
+    lost = f"satellites: {{champ: {{synthetic: null, files: [{tmp_path / 'lost.txt'}]}}}}\n"
     folder = study(a="", b=lost, c="analysis: {forgetting_factor: 0.9}\nsatellites: {grace: null}\n")
     ended = command_line("study", folder)
     runs = tmp_path / "runs" / "trials"
     assert ended.error == "runs/trials: 1 of 3 runs failed or missed figures: b"
     assert [command[-1] for command in started] == [str(folder / f"{name}.yaml") for name in "abc"]
-    assert "b: satellites.champ.files: there is no file lost.txt" in ended.out
-    assert "there is no file lost.txt" in (runs / "logs" / "b.log").read_text(encoding="utf-8")
+    assert f"b: satellites.champ.files: there is no file {tmp_path / 'lost.txt'}" in ended.out
+    assert f"there is no file {tmp_path / 'lost.txt'}" in (runs / "logs" / "b.log").read_text(encoding="utf-8")
     words = ended.out.split()
     assert words.count("(assimilated)") == 2
     assert words.count("(independent)") == 1

@@ -43,6 +43,7 @@ def replace_fields(path: Path, destination: Path, index: int, before: Fields, af
     try:
         with replacing(destination) as partial:
             shutil.copyfile(path, partial)
+            # Readable as it was, and writable by its owner.
             partial.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
             meant = _overwrite(partial, index, changes) if changes else {}
             _check(partial, index, meant)

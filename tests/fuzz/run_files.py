@@ -373,7 +373,7 @@ def _overlays(folder: Path) -> list[bytes]:
 
 
 def _read_overlay(path: Path) -> object:
-    return laid_over([path.with_name("base.yaml")], YamlSource.read(path), "laid", READER)
+    return laid_over([YamlSource.read(path.with_name("base.yaml"))], YamlSource.read(path), "laid", READER)
 
 
 DESCRIBED = {"experiment.seed": 7, "drivers.table": None, "ensemble.members": [1, 2]}
