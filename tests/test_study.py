@@ -62,6 +62,8 @@ def study(tmp_path: Path, tiny_experiment: Callable[..., Path], monkeypatch: pyt
     folder.mkdir()
     tiny_experiment(satellites={"grace": GRACE}).rename(folder / "_tiny.yaml")
     monkeypatch.chdir(tmp_path)
+    # Where files are looked for is told in errors.
+    monkeypatch.delenv("THERMODA_DATA", raising=False)
 
     def write(**texts: str) -> Path:
         for name, text in texts.items():
@@ -79,14 +81,14 @@ def made(folder: Path) -> int:
 def test_that_a_study_runs_evaluates_and_records_all_and_goes_on_after_a_failure(
     study: Callable[..., Path], started: list[list[str]], command_line: Callable[..., Any], tmp_path: Path
 ) -> None:
-    lost = f"satellites: {{champ: {{synthetic: null, files: [{tmp_path / 'lost.txt'}]}}}}\n"
+    lost = "satellites: {champ: {synthetic: null, files: [lost.txt]}}\n"
     folder = study(a="", b=lost, c="analysis: {forgetting_factor: 0.9}\nsatellites: {grace: null}\n")
     ended = command_line("study", folder)
     runs = tmp_path / "runs" / "trials"
     assert ended.error == "runs/trials: 1 of 3 runs failed or missed figures: b"
     assert [command[-1] for command in started] == [str(folder / f"{name}.yaml") for name in "abc"]
-    assert f"b: satellites.champ.files: there is no file {tmp_path / 'lost.txt'}" in ended.out
-    assert f"there is no file {tmp_path / 'lost.txt'}" in (runs / "logs" / "b.log").read_text(encoding="utf-8")
+    assert "b: satellites.champ.files: there is no file lost.txt" in ended.out
+    assert "there is no file lost.txt" in (runs / "logs" / "b.log").read_text(encoding="utf-8")
     words = ended.out.split()
     assert words.count("(assimilated)") == 2
     assert words.count("(independent)") == 1
